@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The free-space index: which runs of quanta are free. Indexes are interchangeable behind this
+ * interface; an index sees only the header's area that it asked for and the inside of free blocks.
+ *
+ * Every function returns 0, TMF_ECORRUPT where what it reads contradicts itself, or what is said
+ * beside it. No function follows a link, or believes a size, before it has checked it. An all-zero
+ * area is the empty index. Order below means (quanta, address), ascending.
+ */
+#ifndef TMF_INDEX_H
+#define TMF_INDEX_H
+
+#include "media.h"
+
+struct tmf_index_ops {
+    const char *name;
+    const char *about;
+    uint32_t id;         /* on the medium; never used again for something else */
+    uint32_t area_bytes; /* of its own behind the heap's header, a multiple of 8 */
+
+    /* Bits of a quantum number at this quantum, 32 or 64; 0: the quantum is too small. */
+    unsigned (*link_bits)(size_t quantum);
+
+    /* A run becomes free; it touches no other free run. */
+    int (*insert)(tmf_heap *heap, struct tmf_run run);
+    int (*remove)(tmf_heap *heap, struct tmf_run run);
+
+    /* As remove(from) and insert(to), where no other free run lies between the two. */
+    int (*change)(tmf_heap *heap, struct tmf_run from, struct tmf_run to);
+
+    /* The first run, in order, that does not come before `least`. ENOMEM: there is none. */
+    int (*find)(tmf_heap *heap, struct tmf_run least, struct tmf_run *out);
+
+    /* The last in order. ENOMEM: the index is empty. */
+    int (*largest)(tmf_heap *heap, struct tmf_run *out);
+
+    /* The free runs that end where `run` begins, and begin where it ends; {0, 0} where none does.
+     */
+    int (*adjacent)(tmf_heap *heap, struct tmf_run run, struct tmf_run *below,
+                    struct tmf_run *above);
+
+    /* Every invariant of its own, and how many runs it holds. `fault` may be NULL. */
+    int (*check)(tmf_heap *heap, tmf_heap_fault *fault, uint64_t *count);
+};
+
+extern const struct tmf_index_ops tmf_index_rb_twin;
+extern const struct tmf_index_ops tmf_index_rb_twin32;
+
+/* NULL: there is no such index. */
+const struct tmf_index_ops *tmf_index_find(const char *name);
+const struct tmf_index_ops *tmf_index_find_id(uint32_t id);
+
+/* The n-th index, the default first; NULL past the last. Public, see txn/tmf.h. */
+const char *tmf_index_name(size_t n);
+const char *tmf_index_about(size_t n);
+
+#endif

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The arena: a file mapped at a fixed address. Pages are readable at all times and writable only by
+ * leave of a strategy. Functions return 0 or an error; those marked [signal] are safe in a signal
+ * handler (mmap and mprotect are bare system calls on Linux).
+ *
+ * The mapping is never inherited by a forked child (MADV_DONTFORK): a store of the child would
+ * reach the file past every lock, and the mapping would keep the parent's flock alive after its
+ * death.
+ */
+#ifndef TMF_ARENA_H
+#define TMF_ARENA_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct tmf_arena {
+    int fd;
+    unsigned char *base;
+    _Atomic size_t size; /* mapped bytes, a multiple of the page */
+    bool detached;       /* a private copy lies over the file, see tmf_arena_detach() */
+};
+
+/* Rounds up to whole pages; 0 where that overflows. */
+size_t tmf_page_round(size_t size);
+
+/*
+ * Maps `size` bytes of `fd` shared: at `address`, or where we choose from `hint` (any number) if it
+ * is NULL. TMF_EWRONGADDRESS: something else is there.
+ */
+int tmf_arena_map(struct tmf_arena *arena, int fd, void *address, size_t size, uint64_t hint,
+                  bool writable);
+void tmf_arena_unmap(struct tmf_arena *arena);
+
+/* Maps what the file has grown by, behind what is mapped already. TMF_EWRONGADDRESS: no room. */
+int tmf_arena_extend(struct tmf_arena *arena, size_t size);
+
+/* [signal] Changes what may be done with the pages of [offset, offset + size). */
+int tmf_arena_protect(struct tmf_arena *arena, size_t offset, size_t size, bool writable);
+
+/*
+ * [signal] Lays a private, writable copy over the file: stores go on but reach nothing any more.
+ * One mapping replaces however many there were, so vm.max_map_count cannot stand in the way.
+ */
+int tmf_arena_detach(struct tmf_arena *arena);
+
+/* Maps the file again, shared and read-only, dropping a private copy. */
+int tmf_arena_attach(struct tmf_arena *arena);
+
+#endif

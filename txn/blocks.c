@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: MIT */
+/* Blocks of the arena, by way of the heap; and what a storage tells about itself. */
+#include <errno.h>
+
+#include "alloc/heap.h"
+#include "txn/error.h"
+#include "txn/storage.h"
+
+/* A store of the heap may have doomed the transaction: then the block is of no use. */
+static int after(struct tmf_writer *writer, int error)
+{
+    const struct tmf_storage *storage = writer->storage;
+    if (storage->state == TMF_DOOMED)
+        return tmf_fail(storage->doom_error, "storing to '%s'; roll back", storage->odb_path);
+    return error;
+}
+
+static void *result(struct tmf_writer *writer, int error, void *block)
+{
+    error = after(writer, error);
+    if (!error)
+        return block;
+    errno = error;
+    return NULL;
+}
+
+void *tmf_alloc(tmf_writer *writer, size_t size)
+{
+    return tmf_alloc_aligned(writer, 1, size);
+}
+
+void *tmf_alloc_aligned(tmf_writer *writer, size_t alignment, size_t size)
+{
+    void *block = NULL;
+    int error = tmf_writer_check(writer);
+    if (!error) {
+        error = tmf_heap_alloc(&writer->storage->heap, alignment, size, &block);
+        if (error)
+            (void)tmf_fail(error, "allocating %zu bytes, aligned to %zu, in '%s'", size, alignment,
+                           writer->storage->odb_path);
+    }
+    return result(writer, error, block);
+}
+
+void *tmf_resize(tmf_writer *writer, void *block, size_t old_size, size_t new_size)
+{
+    void *resized = NULL;
+    int error = tmf_writer_check(writer);
+    if (!error) {
+        error = tmf_heap_resize(&writer->storage->heap, block, old_size, new_size, &resized);
+        if (error)
+            (void)tmf_fail(error, "resizing the block at %p of '%s' from %zu to %zu bytes", block,
+                           writer->storage->odb_path, old_size, new_size);
+    }
+    return result(writer, error, resized);
+}
+
+int tmf_free(tmf_writer *writer, void *block, size_t size)
+{
+    if (!block)
+        return 0;
+    int error = tmf_writer_check(writer);
+    if (!error) {
+        error = tmf_heap_free(&writer->storage->heap, block, size);
+        if (error)
+            (void)tmf_fail(error, "freeing %zu bytes at %p of '%s'", size, block,
+                           writer->storage->odb_path);
+    }
+    return after(writer, error);
+}
+
+/* ---- what a storage is and did */
+
+void *tmf_address(const tmf_storage *storage)
+{
+    return storage->arena.base;
+}
+
+size_t tmf_size(const tmf_storage *storage)
+{
+    return storage->arena.size;
+}
+
+void tmf_stats_get(const tmf_storage *storage, tmf_stats *out)
+{
+    *out = storage->stats;
+    out->log_bytes = storage->log.bytes_written;
+    out->syncs += storage->log.syncs;
+    out->nodes_visited = storage->heap.nodes_visited;
+}
+
+int tmf_info_get(tmf_storage *storage, tmf_info *out)
+{
+    tmf_heap_stats heap;
+    int error = tmf_heap_stats_get(&storage->heap, &heap);
+    if (error)
+        return tmf_fail(error, "reading the heap of '%s'", storage->odb_path);
+    const struct tmf_file_header *header = tmf_header(storage);
+    *out = (tmf_info){.id = header->id,
+                      .version = header->version,
+                      .magic = header->magic,
+                      .address = storage->arena.base,
+                      .size = header->size,
+                      .root_size = header->root_size,
+                      .quantum = heap.quantum,
+                      .index = heap.index,
+                      .strategy = storage->strategy->name,
+                      .durability = storage->durability,
+                      .sequence = storage->log.sequence,
+                      .log_size = storage->log.size,
+                      .used_bytes = heap.used_bytes,
+                      .free_bytes = heap.free_bytes,
+                      .metadata_bytes = heap.metadata_bytes,
+                      .largest_free_bytes = heap.largest_free_bytes,
+                      .used_blocks = heap.used_blocks,
+                      .free_blocks = heap.free_blocks};
+    return 0;
+}
+
+struct walk {
+    int (*visit)(void *context, const tmf_block *block);
+    void *context;
+};
+
+static int visit_block(void *context, const tmf_heap_block *block)
+{
+    const struct walk *walk = context;
+    tmf_block outside = {block->offset, block->size, block->is_free};
+    return walk->visit(walk->context, &outside);
+}
+
+int tmf_walk(tmf_storage *storage, int (*visit)(void *context, const tmf_block *block),
+             void *context)
+{
+    struct walk walk = {visit, context};
+    return tmf_heap_walk(&storage->heap, visit_block, &walk);
+}
+
+int tmf_check(tmf_storage *storage)
+{
+    tmf_heap_fault fault = {0};
+    int error = tmf_heap_check(&storage->heap, &fault);
+    return error ? tmf_fail(error, "checking '%s': at offset %zu: %s", storage->odb_path,
+                            fault.offset, fault.invariant ? fault.invariant : "")
+                 : 0;
+}

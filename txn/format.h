@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What is on the medium, byte by byte. Numbers are in the byte order of the machine that made the
+ * file; a machine of another order or word size refuses it. A page is 4096 bytes, a sector 512: the
+ * smallest unit that a disk writes all or nothing.
+ *
+ * PATH.odb, the arena, mapped as it is:
+ *
+ *   OFFSET  SIZE  DESCRIPTION
+ *        0   256  struct tmf_file_header
+ *      256     r  the root object, r bytes
+ *      ...        the heap (alloc/heap.h) to the end of the arena
+ *
+ *   The header changes only when the arena grows, and then as part of a transaction. The file may
+ * be longer than the header says (a growth that was cut off), never shorter.
+ *
+ * PATH.log, the undo log:
+ *
+ *   OFFSET  SIZE  DESCRIPTION
+ *        0   512  slot 0, a sector that holds struct tmf_log_slot twice
+ *      512   512  slot 1
+ *     1024   512  poison, a sector that holds struct tmf_log_poison, or zeroes
+ *     4096  4608  record 0: a sector that holds struct tmf_log_record twice, then 4096 bytes, the
+ *                 page as it was committed
+ *     8704  4608  record 1, ...
+ *
+ *   The log belongs to the .odb with the same id. The valid slot with the highest sequence is the
+ *   current one; its sequence is the number of the transaction that the log is for. Slots take
+ *   turns, so that writing one never harms the other.
+ *
+ *   A record is valid when one of its two copies carries the log's salt, the current sequence and
+ *   its own position, and its checksums hold. Records are valid from 0 on without gaps; the first
+ *   that is not ends the log. A commit is one slot with the next sequence: every record is stale
+ *   from then on. Nothing is truncated to commit.
+ *
+ *   What a crash may leave: a torn record behind the last one that was synced (its page was never
+ *   changed, see undo_fsync.c, so it does not count); a new slot that did not arrive (the
+ *   transaction is undone) or did (it is committed). What no crash leaves is damage, and refused as
+ *   TMF_ECORRUPT: a record that is not valid below one that says it was synced; a record whose head
+ *   is whole but whose image is not while the arena's page differs from the image that it
+ *   announces; no valid slot. Every single flipped bit of slots and record heads is outvoted by the
+ *   second copy.
+ *
+ * Both files are made whole before PATH.odb gets its name, see create.c.
+ */
+#ifndef TMF_FORMAT_H
+#define TMF_FORMAT_H
+
+#include <assert.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define TMF_PAGE_SIZE      ((size_t)4096)
+#define TMF_SECTOR_SIZE    ((size_t)512)
+#define TMF_FORMAT_VERSION 1u
+#define TMF_BYTE_ORDER     0x01020304u
+
+#define TMF_FILE_MAGIC "TMFODB\r\n"
+#define TMF_LOG_MAGIC  "TMFLOG\r\n"
+#define TMF_MAGIC_SIZE ((size_t)8)
+
+struct tmf_file_header {
+    char file_magic[8];    /* TMF_FILE_MAGIC */
+    uint32_t version;      /* TMF_FORMAT_VERSION */
+    uint32_t byte_order;   /* TMF_BYTE_ORDER, in the order of the machine */
+    uint32_t word_size;    /* sizeof(void *) */
+    uint32_t page_size;    /* TMF_PAGE_SIZE */
+    uint64_t id;           /* random, drawn at creation; the log carries it too */
+    uint64_t magic;        /* the application's */
+    uint64_t address;      /* where the arena is mapped */
+    uint64_t size;         /* of the arena, bytes, a multiple of the page */
+    uint64_t root_size;    /* bytes */
+    uint64_t heap_offset;  /* of the heap's first byte */
+    uint64_t reserved[22]; /* zero */
+    uint64_t checksum;     /* of all bytes before it */
+};
+static_assert(sizeof(struct tmf_file_header) == 256, "the root object follows at 256");
+static_assert(offsetof(struct tmf_file_header, id) == 24, "byte table");
+static_assert(offsetof(struct tmf_file_header, size) == 48, "byte table");
+static_assert(offsetof(struct tmf_file_header, checksum) == 248, "byte table");
+#define TMF_ROOT_OFFSET sizeof(struct tmf_file_header)
+
+struct tmf_log_slot {
+    char log_magic[8];    /* TMF_LOG_MAGIC */
+    uint32_t version;     /* TMF_FORMAT_VERSION */
+    uint32_t byte_order;  /* TMF_BYTE_ORDER */
+    uint64_t id;          /* of the .odb it belongs to */
+    uint64_t salt;        /* random, drawn when the log was made; seeds every checksum in it */
+    uint64_t sequence;    /* of the transaction that the log is for; odd ones stand in slot 1 */
+    uint64_t reserved[2]; /* zero */
+    uint64_t checksum;    /* of all bytes before it */
+};
+static_assert(sizeof(struct tmf_log_slot) == 64, "byte table");
+static_assert(offsetof(struct tmf_log_slot, checksum) == 56, "byte table");
+
+struct tmf_log_poison {
+    char log_magic[8]; /* TMF_LOG_MAGIC */
+    uint64_t error;    /* errno of the sync that failed */
+    uint64_t checksum; /* of all bytes before it */
+};
+static_assert(sizeof(struct tmf_log_poison) == 24, "byte table");
+
+struct tmf_log_record {
+    uint64_t sequence;       /* of its transaction */
+    uint64_t position;       /* 0 for the first record */
+    uint64_t synced;         /* so many records had been synced when this one was written */
+    uint64_t page;           /* number of the page, from the arena's first */
+    uint64_t image_checksum; /* of the 4096 bytes that follow the sector */
+    uint64_t checksum;       /* of all bytes before it */
+};
+static_assert(sizeof(struct tmf_log_record) == 48, "byte table");
+
+#define TMF_LOG_SLOT_OFFSET(sequence) (((sequence)&1) * TMF_SECTOR_SIZE)
+#define TMF_LOG_POISON_OFFSET         (2 * TMF_SECTOR_SIZE)
+#define TMF_LOG_RECORDS_OFFSET        TMF_PAGE_SIZE
+#define TMF_LOG_RECORD_SIZE           (TMF_SECTOR_SIZE + TMF_PAGE_SIZE)
+#define TMF_COPY_OFFSET               (TMF_SECTOR_SIZE / 2) /* of the second copy inside its sector */
+
+#endif

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT */
+/* An open storage, as the files of txn/ share it. */
+#ifndef TMF_STORAGE_H
+#define TMF_STORAGE_H
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+
+#include "alloc/heap.h"
+#include "txn/arena.h"
+#include "txn/lock.h"
+#include "txn/strategy.h"
+#include "txn/tmf.h"
+#include "txn/undo_log.h"
+
+/*
+ * Where the write transaction stands. A store into the arena is one of ours in ACTIVE and DOOMED
+ * only.
+ *
+ *   IDLE ─ begin ─▶ ACTIVE ─ commit, rollback ─▶ ACTIVE ─ end ─▶ IDLE
+ *                     │ a store could not be made safe (doom_error): the arena is detached
+ *                     ▼
+ *                   DOOMED ─ rollback ─▶ ACTIVE;  commit returns doom_error
+ *
+ * LOCKED: inside commit, rollback and end no store is expected; one that comes traps as a stray.
+ */
+enum tmf_state { TMF_IDLE, TMF_ACTIVE, TMF_DOOMED, TMF_LOCKED };
+
+struct tmf_reader {
+    struct tmf_storage *storage;
+    _Atomic bool active;
+    struct tmf_lock_holder holder;
+    struct tmf_reader *next_free;
+};
+
+struct tmf_writer {
+    struct tmf_storage *storage;
+    _Atomic bool active;
+    bool creating; /* the initialiser of a new storage runs: no commit, no rollback */
+    struct tmf_lock_holder holder;
+};
+
+struct tmf_storage {
+    char *path, *odb_path, *log_path, *new_path;
+    int odb_fd, log_fd;
+    struct tmf_arena arena;
+    struct tmf_log log;
+    tmf_heap heap;
+    struct tmf_lock lock;
+    const struct tmf_strategy *strategy;
+    void *strategy_state;
+    tmf_durability durability;
+    _Atomic int poisoned; /* errno of the sync of ours that failed; 0: none */
+    _Atomic bool forked;  /* we are in a child of the process that opened it */
+
+    _Atomic int state; /* enum tmf_state */
+    atomic_flag fault_lock;
+    int doom_error;    /* under fault_lock */
+    uint64_t bus_page; /* last page that SIGBUS was about, plus one; under fault_lock */
+
+    struct tmf_writer writer;
+    pthread_mutex_t readers_mutex;
+    struct tmf_reader *free_readers; /* under readers_mutex */
+    tmf_stats stats;                 /* changed under the exclusive lock; faults under fault_lock */
+
+    uint64_t device, inode; /* of the log: who is open in this process (registry.c) */
+    struct tmf_storage *next_open;
+};
+
+static inline struct tmf_file_header *tmf_header(const struct tmf_storage *storage)
+{
+    return (struct tmf_file_header *)(void *)storage->arena.base;
+}
+
+/* create.c: makes both files, the arena mapped and the heap attached. Log locked exclusively. */
+int tmf_create(struct tmf_storage *storage, const tmf_options *options);
+
+/* header.c */
+void tmf_header_seal(struct tmf_file_header *header);
+/* What never changes after creation, checked before recovery; then what recovery may mend. */
+int tmf_header_check_identity(const struct tmf_storage *storage,
+                              const struct tmf_file_header *header, const tmf_options *options);
+int tmf_header_check_state(const struct tmf_storage *storage, const struct tmf_file_header *header,
+                           uint64_t file_size);
+/* The heap's options, which must agree with what is stored. */
+int tmf_header_check_heap(struct tmf_storage *storage, const tmf_options *options);
+
+/* recovery.c: undoes what was not committed, heals the poison, whatever strategy left it. */
+int tmf_recover(struct tmf_storage *storage);
+/* The tmf_lock_entered of every begin: looks at the log, recovers, follows growth. */
+int tmf_entered(void *storage, bool exclusive);
+/* The first sync of ours failed: the storage is out of order for all. Returns `error`. */
+int tmf_poison(struct tmf_storage *storage, int error);
+/* fdatasync of the arena's file, if the durability asks for it. Poisons on failure. */
+int tmf_sync_arena(struct tmf_storage *storage);
+
+/* doom.c [signal]: from now on stores reach nothing; commit returns `error`. */
+int tmf_doom(struct tmf_storage *storage, int error);
+/* [signal] A fault at `address`: true if it was a store of ours, and may be made again. */
+bool tmf_transaction_fault(struct tmf_storage *storage, const void *address, bool bus);
+int tmf_transaction_touch(struct tmf_storage *storage, uint64_t first, uint64_t count);
+
+/* transaction.c: for growth at open, which is a transaction too. */
+int tmf_transaction_begin(struct tmf_storage *storage);
+int tmf_transaction_commit(struct tmf_storage *storage);
+int tmf_transaction_end(struct tmf_storage *storage);
+/* 0, or TMF_ENOTOWNER, TMF_EFORKED, TMF_EPOISONED. */
+int tmf_writer_check(const struct tmf_writer *writer);
+
+/* trap.c: the signal handlers and the table they look arenas up in. */
+int tmf_trap_add(struct tmf_storage *storage);
+void tmf_trap_remove(struct tmf_storage *storage);
+
+/* registry.c: which storages this process has open. EBUSY: this one. */
+int tmf_registry_add(struct tmf_storage *storage);
+void tmf_registry_remove(struct tmf_storage *storage);
+
+#endif
