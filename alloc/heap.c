@@ -68,13 +68,18 @@ int tmf_heap_give(tmf_heap *heap, struct tmf_run run)
     return 0;
 }
 
-/* Takes `run` out of the free run `from`; what is left in front of it and behind stays free. */
+/*
+ * Takes `run` out of the free run `from`; what is left in front of it and behind stays free. The
+ * map must agree as far as blocks and nodes will be written: to the first quantum of what is
+ * behind.
+ */
 static int take(tmf_heap *heap, struct tmf_run from, struct tmf_run run)
 {
     const struct tmf_index_ops *index = heap->index;
     struct tmf_run front = {.at = from.at, .quanta = run.at - from.at};
     struct tmf_run back = {.at = tmf_run_end(run), .quanta = tmf_run_end(from) - tmf_run_end(run)};
-    if (!tmf_map_is_free(heap, run)) {
+    struct tmf_run written = {.at = from.at, .quanta = back.at + (back.quanta != 0) - from.at};
+    if (!tmf_map_is_free(heap, written)) {
         return TMF_ECORRUPT;
     }
     int error = 0;

@@ -30,20 +30,20 @@ typedef struct tmf_heap_config {
 
 /* Handle of a heap, in ordinary memory; valid while the region stays mapped at the same address. */
 typedef struct tmf_heap {
-    unsigned char *base;                 /* the region's first byte */
-    struct tmf_heap_media *media;        /* the heap's own header inside the region */
-    const struct tmf_index_ops *index;   /* the free-space index */
-    unsigned quantum_shift;              /* log2 of the quantum */
-    uint64_t nodes_visited;              /* index nodes read since attach, for measurement */
+    unsigned char *base;               /* the region's first byte */
+    struct tmf_heap_media *media;      /* the heap's own header inside the region */
+    const struct tmf_index_ops *index; /* the free-space index */
+    unsigned quantum_shift;            /* log2 of the quantum */
+    uint64_t nodes_visited;            /* index nodes read since attach, for measurement */
 } tmf_heap;
 
 typedef struct tmf_heap_stats {
-    size_t size;             /* bytes of the whole region */
-    size_t quantum;          /* bytes */
-    const char *index;       /* name */
-    size_t metadata_bytes;   /* heap header and block map */
-    size_t used_bytes;       /* in allocated blocks, rounded up to the quantum */
-    size_t free_bytes;       /* in free blocks */
+    size_t size;           /* bytes of the whole region */
+    size_t quantum;        /* bytes */
+    const char *index;     /* name */
+    size_t metadata_bytes; /* heap header and block map */
+    size_t used_bytes;     /* in allocated blocks, rounded up to the quantum */
+    size_t free_bytes;     /* in free blocks */
     size_t used_blocks;
     size_t free_blocks;
     size_t largest_free_bytes;

@@ -19,18 +19,18 @@ enum { WORD_QUANTA, WORD_COLOURS, WORD_LINKS };
  */
 enum { FOLLOWED_MAX = 2048 };
 
-static union tmf_rb_node *rb_node(struct tmf_rb_tree *tree, uint64_t at)
+static inline union tmf_rb_node *rb_node(struct tmf_rb_tree *tree, uint64_t at)
 {
     return at != 0 ? tmf_heap_place(tree->heap, at) : &tree->nil;
 }
 
-static uint64_t rb_word(const struct tmf_rb_tree *tree, const union tmf_rb_node *node,
-                        unsigned word)
+static inline uint64_t rb_word(const struct tmf_rb_tree *tree, const union tmf_rb_node *node,
+                               unsigned word)
 {
     return tree->wide ? node->wide[word] : node->narrow[word];
 }
 
-static uint64_t rb_link(struct tmf_rb_tree *tree, uint64_t at, unsigned link)
+static inline uint64_t rb_link(struct tmf_rb_tree *tree, uint64_t at, unsigned link)
 {
     return rb_word(tree, rb_node(tree, at), tree->links + link);
 }
@@ -60,7 +60,7 @@ static void rb_set_root(struct tmf_rb_tree *tree, uint64_t to)
     }
 }
 
-static bool rb_is_red(struct tmf_rb_tree *tree, uint64_t at)
+static inline bool rb_is_red(struct tmf_rb_tree *tree, uint64_t at)
 {
     return (rb_word(tree, rb_node(tree, at), WORD_COLOURS) & tree->red) != 0;
 }
@@ -81,7 +81,7 @@ static uint64_t rb_sour(struct tmf_rb_tree *tree, uint64_t at)
 }
 
 /* May a node be at `at`, and can what it says about itself be true? */
-static bool rb_is_node(struct tmf_rb_tree *tree, uint64_t at)
+static inline bool rb_is_node(struct tmf_rb_tree *tree, uint64_t at)
 {
     const struct tmf_heap_media *media = tree->heap->media;
     if (at < media->first || at >= media->end || tree->followed++ >= FOLLOWED_MAX) {
@@ -103,7 +103,7 @@ static uint64_t rb_root(struct tmf_rb_tree *tree)
     return root;
 }
 
-static uint64_t rb_child(struct tmf_rb_tree *tree, uint64_t at, unsigned side)
+static inline uint64_t rb_child(struct tmf_rb_tree *tree, uint64_t at, unsigned side)
 {
     uint64_t child = rb_link(tree, at, side);
     if (child != 0 && (!rb_is_node(tree, child) || rb_link(tree, child, PARENT) != at)) {
@@ -168,7 +168,7 @@ struct tmf_run tmf_rb_run(const struct tmf_rb_tree *tree, uint64_t at)
     return (struct tmf_run){.at = at, .quanta = rb_word(tree, node, WORD_QUANTA)};
 }
 
-static bool rb_is_less(const struct tmf_rb_tree *tree, struct tmf_run a, struct tmf_run b)
+static inline bool rb_is_less(const struct tmf_rb_tree *tree, struct tmf_run a, struct tmf_run b)
 {
     return tree->by_size && a.quanta != b.quanta ? a.quanta < b.quanta : a.at < b.at;
 }
@@ -304,7 +304,7 @@ static void rb_lift_sibling(struct tmf_rb_tree *tree, uint64_t parent, uint64_t 
         uint64_t inner = rb_child(tree, sibling, side);
         rb_set_red(tree, inner, false);
         rb_set_red(tree, sibling, true);
-        rb_rotate(tree, sibling, side);
+        rb_rotate(tree, sibling, !side);
         sibling = inner;
     }
     rb_set_red(tree, sibling, rb_is_red(tree, parent));

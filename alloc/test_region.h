@@ -17,7 +17,24 @@
 
 #include "index.h"
 
-enum { GUARD = 65536 };
+#define PAGE  ((size_t)TMF_HEAP_PAGE)
+#define GUARD (17 * PAGE) /* leaves the region aligned to a page and to no more */
+#define MIB   ((size_t)1 << 20)
+
+/* Where neither the kernel nor a sanitizer puts anything, and how much of it there is. */
+#if defined(__SANITIZE_THREAD__)
+#define REGION_PLACE UINT64_C(0x7e9000000000)
+#define REGION_MOST  ((size_t)1 << 38)
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define REGION_PLACE UINT64_C(0x7e9000000000)
+#define REGION_MOST  ((size_t)1 << 38)
+#endif
+#endif
+#ifndef REGION_PLACE
+#define REGION_PLACE UINT64_C(0x200000000000)
+#define REGION_MOST  ((size_t)1 << 40)
+#endif
 
 struct region {
     unsigned char *base;
@@ -26,11 +43,11 @@ struct region {
     tmf_heap heap;
 };
 
-/* Where no sanitizer has anything; what a test that failed has left there is replaced. */
+/* What a test that failed has left there is replaced. */
 static inline void region_map(struct region *region, size_t reserved)
 {
     int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
-    void *where = (void *)0x7e9000000000; /* NOLINT(performance-no-int-to-ptr) */
+    void *where = (void *)REGION_PLACE;
     unsigned char *all = mmap(where, reserved + 2 * GUARD, PROT_NONE, flags, -1, 0);
     assert_ptr_equal(all, where);
     assert_int_equal(mprotect(all + GUARD, reserved, PROT_READ | PROT_WRITE), 0);
@@ -47,6 +64,36 @@ static inline int region_create(struct region *region, size_t offset, size_t siz
 {
     region->offset = offset;
     return tmf_heap_create(&region->heap, region->base, offset, size, &config);
+}
+
+struct block {
+    unsigned char *at;
+    size_t size;
+};
+
+static inline void block_fill(struct block block, unsigned char tag)
+{
+    memset(block.at, tag, block.size);
+}
+
+/* Do the first `size` bytes of the block still hold its tag? */
+static inline bool block_holds(struct block block, size_t size, unsigned char tag)
+{
+    return size == 0 || (block.at[0] == tag && memcmp(block.at, block.at + 1, size - 1) == 0);
+}
+
+static inline struct block block_take(struct region *region, size_t alignment, size_t size)
+{
+    void *at = NULL;
+    assert_int_equal(tmf_heap_alloc(&region->heap, alignment, size, &at), 0);
+    return (struct block){at, size};
+}
+
+static inline size_t largest_free(struct region *region)
+{
+    tmf_heap_stats stats;
+    assert_int_equal(tmf_heap_stats_get(&region->heap, &stats), 0);
+    return stats.largest_free_bytes;
 }
 
 /* The invariant of the heap that does not hold fails the test. */
