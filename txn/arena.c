@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 
 #include "tmf_errors.h"
+#include "txn/file.h"
 #include "txn/format.h"
 #include "txn/io.h"
 
@@ -115,6 +116,15 @@ int tmf_arena_detach(struct tmf_arena *arena)
     if (!error)
         arena->detached = true;
     return error;
+}
+
+int tmf_arena_substitute(struct tmf_arena *arena, uint64_t page)
+{
+    const struct tmf_arena memory = {.fd = -1};
+    unsigned char *at = arena->base + page * TMF_PAGE_SIZE;
+    int error = map_at(&memory, at, TMF_PAGE_SIZE, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, 0);
+    return error ? error : tmf_file_read(arena->fd, at, TMF_PAGE_SIZE, page * TMF_PAGE_SIZE);
 }
 
 int tmf_arena_attach(struct tmf_arena *arena)

@@ -46,6 +46,9 @@ int tmf_arena_protect(struct tmf_arena *arena, size_t offset, size_t size, bool 
  */
 int tmf_arena_detach(struct tmf_arena *arena);
 
+/* [signal] Puts memory in place of a page of the private copy that the file cannot provide. */
+int tmf_arena_substitute(struct tmf_arena *arena, uint64_t page);
+
 /* Maps the file again, shared and read-only, dropping a private copy. */
 int tmf_arena_attach(struct tmf_arena *arena);
 

@@ -6,22 +6,18 @@
 #include "txn/error.h"
 #include "txn/storage.h"
 
-/* A store of the heap may have doomed the transaction: then the block is of no use. */
-static int after(struct tmf_writer *writer, int error)
+static void *refuse(int error)
 {
-    const struct tmf_storage *storage = writer->storage;
+    errno = error;
+    return NULL;
+}
+
+/* A store of the heap may have doomed the transaction: then the block is of no use. */
+static int check_doom(const struct tmf_storage *storage, int error)
+{
     if (storage->state == TMF_DOOMED)
         return tmf_fail(storage->doom_error, "storing to '%s'; roll back", storage->odb_path);
     return error;
-}
-
-static void *result(struct tmf_writer *writer, int error, void *block)
-{
-    error = after(writer, error);
-    if (!error)
-        return block;
-    errno = error;
-    return NULL;
 }
 
 void *tmf_alloc(tmf_writer *writer, size_t size)
@@ -33,26 +29,30 @@ void *tmf_alloc_aligned(tmf_writer *writer, size_t alignment, size_t size)
 {
     void *block = NULL;
     int error = tmf_writer_check(writer);
-    if (!error) {
-        error = tmf_heap_alloc(&writer->storage->heap, alignment, size, &block);
-        if (error)
-            (void)tmf_fail(error, "allocating %zu bytes, aligned to %zu, in '%s'", size, alignment,
-                           writer->storage->odb_path);
-    }
-    return result(writer, error, block);
+    if (error)
+        return refuse(error);
+    struct tmf_storage *storage = writer->storage;
+    error = tmf_heap_alloc(&storage->heap, alignment, size, &block);
+    if (error)
+        (void)tmf_fail(error, "allocating %zu bytes, aligned to %zu, in '%s'", size, alignment,
+                       storage->odb_path);
+    error = check_doom(storage, error);
+    return error ? refuse(error) : block;
 }
 
 void *tmf_resize(tmf_writer *writer, void *block, size_t old_size, size_t new_size)
 {
     void *resized = NULL;
     int error = tmf_writer_check(writer);
-    if (!error) {
-        error = tmf_heap_resize(&writer->storage->heap, block, old_size, new_size, &resized);
-        if (error)
-            (void)tmf_fail(error, "resizing the block at %p of '%s' from %zu to %zu bytes", block,
-                           writer->storage->odb_path, old_size, new_size);
-    }
-    return result(writer, error, resized);
+    if (error)
+        return refuse(error);
+    struct tmf_storage *storage = writer->storage;
+    error = tmf_heap_resize(&storage->heap, block, old_size, new_size, &resized);
+    if (error)
+        (void)tmf_fail(error, "resizing the block at %p of '%s' from %zu to %zu bytes", block,
+                       storage->odb_path, old_size, new_size);
+    error = check_doom(storage, error);
+    return error ? refuse(error) : resized;
 }
 
 int tmf_free(tmf_writer *writer, void *block, size_t size)
@@ -60,13 +60,13 @@ int tmf_free(tmf_writer *writer, void *block, size_t size)
     if (!block)
         return 0;
     int error = tmf_writer_check(writer);
-    if (!error) {
-        error = tmf_heap_free(&writer->storage->heap, block, size);
-        if (error)
-            (void)tmf_fail(error, "freeing %zu bytes at %p of '%s'", size, block,
-                           writer->storage->odb_path);
-    }
-    return after(writer, error);
+    if (error)
+        return error;
+    struct tmf_storage *storage = writer->storage;
+    error = tmf_heap_free(&storage->heap, block, size);
+    if (error)
+        (void)tmf_fail(error, "freeing %zu bytes at %p of '%s'", size, block, storage->odb_path);
+    return check_doom(storage, error);
 }
 
 /* ---- what a storage is and did */
@@ -89,10 +89,18 @@ void tmf_stats_get(const tmf_storage *storage, tmf_stats *out)
     out->nodes_visited = storage->heap.nodes_visited;
 }
 
+static int check_mapped(const struct tmf_storage *storage)
+{
+    return storage->forked ? tmf_fail(TMF_EFORKED, "reading '%s'", storage->odb_path) : 0;
+}
+
 int tmf_info_get(tmf_storage *storage, tmf_info *out)
 {
     tmf_heap_stats heap;
-    int error = tmf_heap_stats_get(&storage->heap, &heap);
+    int error = check_mapped(storage);
+    if (error)
+        return error;
+    error = tmf_heap_stats_get(&storage->heap, &heap);
     if (error)
         return tmf_fail(error, "reading the heap of '%s'", storage->odb_path);
     const struct tmf_file_header *header = tmf_header(storage);
@@ -133,13 +141,17 @@ int tmf_walk(tmf_storage *storage, int (*visit)(void *context, const tmf_block *
              void *context)
 {
     struct walk walk = {visit, context};
-    return tmf_heap_walk(&storage->heap, visit_block, &walk);
+    int error = check_mapped(storage);
+    return error ? error : tmf_heap_walk(&storage->heap, visit_block, &walk);
 }
 
 int tmf_check(tmf_storage *storage)
 {
     tmf_heap_fault fault = {0};
-    int error = tmf_heap_check(&storage->heap, &fault);
+    int error = check_mapped(storage);
+    if (error)
+        return error;
+    error = tmf_heap_check(&storage->heap, &fault);
     return error ? tmf_fail(error, "checking '%s': at offset %zu: %s", storage->odb_path,
                             fault.offset, fault.invariant ? fault.invariant : "")
                  : 0;

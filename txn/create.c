@@ -84,6 +84,8 @@ static int fill(struct tmf_storage *storage, const tmf_options *options, uint64_
     TMF_POINT("txn/create/header-filled");
     int error = tmf_heap_create(&storage->heap, storage->arena.base,
                                 TMF_ROOT_OFFSET + options->root_size, size, &config);
+    if (error == ENOENT) /* means a missing file to those who open one */
+        error = EINVAL;
     if (error)
         return tmf_fail(error, "creating '%s': %zu bytes with a root of %zu, quantum %zu, index %s",
                         storage->odb_path, size, options->root_size, options->quantum,
@@ -171,12 +173,33 @@ static int open_new(struct tmf_storage *storage)
     return check_takeable(storage->odb_fd, storage->new_path, TMF_FILE_MAGIC);
 }
 
+/*
+ * A log that a transaction was made with belongs to a storage that is elsewhere, and may hold what
+ * that needs to be undone. One that a creation left behind is new.
+ */
+static int check_unused(struct tmf_storage *storage)
+{
+    struct tmf_log_state state;
+    struct tmf_log log;
+    if (tmf_log_attach(&log, storage->log_fd, 0) != 0)
+        return 0; /* cut off while it was made */
+    bool used = log.sequence > 0 || tmf_log_look(&log, &state) != 0 || state.pending;
+    tmf_log_detach(&log);
+    return used ? tmf_fail(ENOENT,
+                           "opening '%s': its log is there and in use; put the storage back, or "
+                           "remove '%s'",
+                           storage->odb_path, storage->log_path)
+                : 0;
+}
+
 int tmf_create(struct tmf_storage *storage, const tmf_options *options)
 {
     size_t size;
     int error = check_takeable(storage->log_fd, storage->log_path, TMF_LOG_MAGIC);
+    if (!error)
+        error = check_unused(storage);
     if (error)
-        return error; /* somebody else's file */
+        return error; /* the log is not ours to remove */
     error = check_sizes(storage, options, &size);
     if (!error)
         error = open_new(storage);

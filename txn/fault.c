@@ -48,7 +48,8 @@ int tmf_doom(struct tmf_storage *storage, int error)
 
 /*
  * SIGBUS: the file system has no block for the page, or an I/O error. Asking for the block tells
- * which; if it is given, the store may be made again, but only once.
+ * which; if it is given, the access may be made again, but only once. (On tmpfs even reading a hole
+ * takes a block.)
  */
 static bool bus_fault(struct tmf_storage *storage, uint64_t page)
 {
@@ -81,8 +82,8 @@ bool tmf_transaction_fault(struct tmf_storage *storage, const void *address, boo
     case TMF_ACTIVE:
         handled = bus ? bus_fault(storage, page) : store_fault(storage, page);
         break;
-    case TMF_DOOMED: /* by another thread, after this one's store was stopped */
-        handled = !bus;
+    case TMF_DOOMED: /* a store: by another thread, after this one's was stopped */
+        handled = !bus || tmf_arena_substitute(&storage->arena, page) == 0;
         break;
     default:
         break;

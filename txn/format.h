@@ -38,7 +38,8 @@
  *   transaction is undone) or did (it is committed). What no crash leaves is damage, and refused as
  *   TMF_ECORRUPT: a record that is not valid below one that says it was synced; a record whose head
  *   is whole but whose image is not while the arena's page differs from the image that it
- *   announces; no valid slot. Every single flipped bit of slots and record heads is outvoted by the
+ *   announces; a first record of a later transaction than the slots know; a file shorter than its
+ *   slot says; no valid slot. Every single flipped bit of slots and record heads is outvoted by the
  *   second copy.
  *
  * Both files are made whole before PATH.odb gets its name, see create.c.
@@ -81,14 +82,15 @@ static_assert(offsetof(struct tmf_file_header, checksum) == 248, "byte table");
 #define TMF_ROOT_OFFSET sizeof(struct tmf_file_header)
 
 struct tmf_log_slot {
-    char log_magic[8];    /* TMF_LOG_MAGIC */
-    uint32_t version;     /* TMF_FORMAT_VERSION */
-    uint32_t byte_order;  /* TMF_BYTE_ORDER */
-    uint64_t id;          /* of the .odb it belongs to */
-    uint64_t salt;        /* random, drawn when the log was made; seeds every checksum in it */
-    uint64_t sequence;    /* of the transaction that the log is for; odd ones stand in slot 1 */
-    uint64_t reserved[2]; /* zero */
-    uint64_t checksum;    /* of all bytes before it */
+    char log_magic[8];   /* TMF_LOG_MAGIC */
+    uint32_t version;    /* TMF_FORMAT_VERSION */
+    uint32_t byte_order; /* TMF_BYTE_ORDER */
+    uint64_t id;         /* of the .odb it belongs to */
+    uint64_t salt;       /* random, drawn when the log was made; seeds every checksum in it */
+    uint64_t sequence;   /* of the transaction that the log is for; odd ones stand in slot 1 */
+    uint64_t size;       /* bytes that the file has at least from here on */
+    uint64_t reserved;   /* zero */
+    uint64_t checksum;   /* of all bytes before it */
 };
 static_assert(sizeof(struct tmf_log_slot) == 64, "byte table");
 static_assert(offsetof(struct tmf_log_slot, checksum) == 56, "byte table");

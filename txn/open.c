@@ -170,7 +170,10 @@ static int recover_if_due(struct tmf_storage *storage)
 {
     struct tmf_log_state state;
     int error = tmf_log_look(&storage->log, &state);
-    if (!error && (state.pending || state.poisoned)) {
+    if (error)
+        return tmf_fail(error, "opening '%s': the log is damaged; restore a backup",
+                        storage->log_path);
+    if (state.pending || state.poisoned) {
         error = tmf_flock(storage->log_fd, LOCK_EX, TMF_WAIT_FOREVER);
         if (!error)
             error = tmf_log_look(&storage->log, &state);
@@ -280,7 +283,7 @@ static int grow_if_asked(struct tmf_storage *storage, const tmf_options *options
         return 0;
     int error = tmf_lock_exclusive(&storage->lock, TMF_WAIT_FOREVER, &holder, tmf_entered, storage);
     if (error)
-        return error;
+        return error < 0 ? error : tmf_fail(error, "locking '%s' to grow it", storage->odb_path);
     error = grow(storage, size);
     tmf_lock_release(&storage->lock, &holder);
     return error;
@@ -336,6 +339,20 @@ static int open_or_create(struct tmf_storage *storage, const tmf_options *option
     return error ? error : open_existing(storage, options);
 }
 
+static int open_strategy(struct tmf_storage *storage)
+{
+    int error = storage->strategy->open(storage);
+    return error ? tmf_fail(error, "opening '%s' with strategy %s", storage->odb_path,
+                            storage->strategy->name)
+                 : 0;
+}
+
+static int unlock_log(struct tmf_storage *storage)
+{
+    int error = tmf_flock(storage->log_fd, LOCK_UN, TMF_WAIT_FOREVER);
+    return error ? tmf_fail(error, "unlocking '%s'", storage->log_path) : 0;
+}
+
 /* With both files open and the log locked: the parts that need no file. */
 static int finish(struct tmf_storage *storage, const tmf_options *options)
 {
@@ -345,11 +362,11 @@ static int finish(struct tmf_storage *storage, const tmf_options *options)
     error = pthread_mutex_init(&storage->readers_mutex, NULL);
     if (!error) {
         storage->log.durable = storage->durability == TMF_DURABILITY_SYNC;
-        error = storage->strategy->open(storage);
+        error = open_strategy(storage);
         if (!error)
             error = tmf_trap_add(storage);
         if (!error)
-            error = tmf_flock(storage->log_fd, LOCK_UN, TMF_WAIT_FOREVER);
+            error = unlock_log(storage);
         if (!error)
             error = grow_if_asked(storage, options);
         if (!error)

@@ -40,7 +40,10 @@ int tmf_sync_arena(struct tmf_storage *storage)
 
 static int undo(struct tmf_storage *storage)
 {
-    int error = tmf_log_undo(&storage->log, storage->odb_fd);
+    struct tmf_log_state state;
+    int error = tmf_log_look(&storage->log, &state);
+    if (!error)
+        error = tmf_log_undo(&storage->log, storage->odb_fd, state.poisoned);
     if (error)
         return error;
     TMF_POINT("txn/recover/before-sync");

@@ -51,6 +51,8 @@ static void hand_on(int signal, siginfo_t *info, void *context)
     const struct sigaction *previous = signal == SIGSEGV ? &previous_segv : &previous_bus;
     if (previous->sa_flags & SA_SIGINFO) {
         previous->sa_sigaction(signal, info, context);
+    } else if (previous->sa_handler == SIG_IGN && info->si_code <= 0) {
+        return; /* somebody's kill(), which was ignored before us too */
     } else if (previous->sa_handler == SIG_DFL || previous->sa_handler == SIG_IGN) {
         struct sigaction fatal = {.sa_handler = SIG_DFL};
         (void)tmf_io->sigaction(signal, &fatal, NULL);
@@ -66,7 +68,7 @@ static void on_fault(int signal, siginfo_t *info, void *context)
     int saved_errno = errno;
     bool bus = signal == SIGBUS;
     bool ours = false;
-    if (info->si_code == (bus ? BUS_ADRERR : SEGV_ACCERR) && is_store(context)) {
+    if (bus ? info->si_code == BUS_ADRERR : info->si_code == SEGV_ACCERR && is_store(context)) {
         struct tmf_storage *storage = find(info->si_addr);
         ours = storage && tmf_transaction_fault(storage, info->si_addr, bus);
     }

@@ -219,7 +219,7 @@ static int undo_rollback(struct tmf_storage *storage)
         return error;
     storage->stats.rollbacks++;
     TMF_POINT("txn/rollback/begin");
-    error = tmf_log_undo(&storage->log, storage->odb_fd);
+    error = tmf_log_undo(&storage->log, storage->odb_fd, false);
     return error ? error : settle(storage);
 }
 

@@ -24,7 +24,7 @@
 #include "txn/file.h"
 #include "txn/io.h"
 
-#define HEAD_SIZE       (2 * TMF_PAGE_SIZE)
+#define HEAD_SIZE       (3 * TMF_PAGE_SIZE)
 #define EXTENSION_BYTES ((uint64_t)1 << 20)
 
 /* A sector that holds the same structure twice, so that a flipped bit in one is outvoted. */
@@ -79,7 +79,8 @@ static int slot_write(struct tmf_log *log, uint64_t sequence)
                                 .byte_order = TMF_BYTE_ORDER,
                                 .id = log->id,
                                 .salt = log->salt,
-                                .sequence = sequence};
+                                .sequence = sequence,
+                                .size = log->size < log->size_kept ? log->size : log->size_kept};
     memcpy(slot.log_magic, TMF_LOG_MAGIC, TMF_MAGIC_SIZE);
     slot.checksum = slot_checksum(&slot);
     unsigned char sector[TMF_SECTOR_SIZE];
@@ -106,8 +107,8 @@ static int map_head(struct tmf_log *log)
 
 int tmf_log_create(struct tmf_log *log, int fd, uint64_t id, uint64_t size)
 {
-    if (size < record_offset(1))
-        size = record_offset(1);
+    if (size < HEAD_SIZE)
+        size = HEAD_SIZE;
     *log = (struct tmf_log){.fd = fd, .id = id, .size = size, .size_kept = size, .durable = true};
     if (tmf_io->getrandom(&log->salt, sizeof(log->salt), 0) != (ssize_t)sizeof(log->salt))
         return EIO;
@@ -135,14 +136,24 @@ static int why_no_slot(const unsigned char *head)
     return slot.version != TMF_FORMAT_VERSION ? TMF_EWRONGVERSION : TMF_ECORRUPT;
 }
 
+/* Too short for a log of ours: cut off, or never one. */
+static int why_short(int fd)
+{
+    bool ours = false;
+    int error = tmf_file_is_ours(fd, TMF_LOG_MAGIC, &ours);
+    if (error)
+        return error;
+    return ours ? TMF_ECORRUPT : TMF_EWRONGFILETYPE;
+}
+
 int tmf_log_attach(struct tmf_log *log, int fd, uint64_t size_kept)
 {
     *log = (struct tmf_log){.fd = fd, .size_kept = size_kept, .durable = true};
-    if (log->size_kept < record_offset(1))
-        log->size_kept = record_offset(1);
+    if (log->size_kept < HEAD_SIZE)
+        log->size_kept = HEAD_SIZE;
     int error = tmf_file_size(fd, &log->size);
-    if (!error && log->size < record_offset(1))
-        error = TMF_ECORRUPT;
+    if (!error && log->size < HEAD_SIZE)
+        error = why_short(fd);
     if (!error)
         error = map_head(log);
     if (error)
@@ -156,7 +167,10 @@ int tmf_log_attach(struct tmf_log *log, int fd, uint64_t size_kept)
     log->id = slot.id;
     log->salt = slot.salt;
     log->sequence = slot.sequence;
-    return 0;
+    if (log->size >= slot.size)
+        return 0;
+    tmf_log_detach(log);
+    return TMF_ECORRUPT;
 }
 
 void tmf_log_detach(struct tmf_log *log)
@@ -187,17 +201,23 @@ static uint64_t record_checksum(const struct tmf_log *log, const struct tmf_log_
     return tmf_checksum(record, offsetof(struct tmf_log_record, checksum), log->salt);
 }
 
-/* Whether the sector holds the head of this transaction's record at `position`. */
-static bool record_read(const struct tmf_log *log, const unsigned char *sector, uint64_t position,
-                        struct tmf_log_record *out)
+/* Whether the sector holds the head of a record at `position`, of whatever transaction. */
+static bool record_read_any(const struct tmf_log *log, const unsigned char *sector,
+                            uint64_t position, struct tmf_log_record *out)
 {
     for (size_t at = 0; at < TMF_SECTOR_SIZE; at += TMF_COPY_OFFSET) {
         memcpy(out, sector + at, sizeof(*out));
-        if (out->sequence == log->sequence && out->position == position &&
-            out->checksum == record_checksum(log, out))
+        if (out->position == position && out->checksum == record_checksum(log, out))
             return true;
     }
     return false;
+}
+
+/* The same, of this transaction. */
+static bool record_read(const struct tmf_log *log, const unsigned char *sector, uint64_t position,
+                        struct tmf_log_record *out)
+{
+    return record_read_any(log, sector, position, out) && out->sequence == log->sequence;
 }
 
 int tmf_log_look(struct tmf_log *log, struct tmf_log_state *out)
@@ -210,7 +230,13 @@ int tmf_log_look(struct tmf_log *log, struct tmf_log_state *out)
     struct tmf_log_record record;
     struct tmf_log_poison poison;
     memcpy(&poison, log->head + TMF_LOG_POISON_OFFSET, sizeof(poison));
-    out->pending = record_read(log, log->head + TMF_LOG_RECORDS_OFFSET, 0, &record);
+    bool has_record = record_read_any(log, log->head + record_offset(0), 0, &record);
+    if (has_record && record.sequence > log->sequence)
+        return TMF_ECORRUPT; /* the slot it was written under is gone */
+    out->pending = has_record && record.sequence == log->sequence;
+    if (!out->pending && record_read(log, log->head + record_offset(1), 1, &record) &&
+        record.synced > 0)
+        return TMF_ECORRUPT; /* the first record is gone */
     out->poisoned = memcmp(poison.log_magic, TMF_LOG_MAGIC, TMF_MAGIC_SIZE) == 0;
     return 0;
 }
@@ -360,7 +386,22 @@ static int check_records(const struct tmf_log *log, int arena_fd, uint64_t pages
     return check_nothing_missing(log, position);
 }
 
-int tmf_log_undo(struct tmf_log *log, int arena_fd)
+/*
+ * A page that is as it was need not be written, and on a full disk perhaps cannot: it may be a hole
+ * still. If a sync failed, though, the medium need not have what the cache has.
+ */
+static int put_back(const unsigned char *image, uint64_t page, int arena_fd, bool rewrite)
+{
+    unsigned char now[TMF_PAGE_SIZE];
+    if (!rewrite) {
+        int error = tmf_file_read(arena_fd, now, sizeof(now), page * TMF_PAGE_SIZE);
+        if (error || memcmp(now, image, sizeof(now)) == 0)
+            return error;
+    }
+    return tmf_file_write(arena_fd, image, TMF_PAGE_SIZE, page * TMF_PAGE_SIZE);
+}
+
+int tmf_log_undo(struct tmf_log *log, int arena_fd, bool rewrite)
 {
     unsigned char bytes[TMF_LOG_RECORD_SIZE];
     struct tmf_log_record record;
@@ -377,8 +418,7 @@ int tmf_log_undo(struct tmf_log *log, int arena_fd)
         if (!error && state != RECORD_WHOLE)
             error = TMF_ECORRUPT;
         if (!error)
-            error = tmf_file_write(arena_fd, bytes + TMF_SECTOR_SIZE, TMF_PAGE_SIZE,
-                                   record.page * TMF_PAGE_SIZE);
+            error = put_back(bytes + TMF_SECTOR_SIZE, record.page, arena_fd, rewrite);
         TMF_POINT("txn/undo/page-written");
     }
     return error;

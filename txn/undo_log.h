@@ -16,7 +16,7 @@
 
 struct tmf_log {
     int fd;
-    const unsigned char *head; /* slots, poison and the first record's sector, mapped shared */
+    const unsigned char *head; /* slots, poison and the first two records' sectors, mapped shared */
     uint64_t id, salt;
     uint64_t sequence;                         /* of the current transaction */
     uint64_t size;                             /* of the file */
@@ -63,9 +63,10 @@ int tmf_log_end(struct tmf_log *log);
 
 /*
  * Writes the logged pages back into `arena_fd`, after all of them were checked. Neither syncs the
- * arena nor ends the transaction. TMF_ECORRUPT: something no crash leaves; nothing was written.
+ * arena nor ends the transaction. `rewrite`: also pages that are as they were, after a failed sync.
+ * TMF_ECORRUPT: something no crash leaves; nothing was written.
  */
-int tmf_log_undo(struct tmf_log *log, int arena_fd);
+int tmf_log_undo(struct tmf_log *log, int arena_fd, bool rewrite);
 
 /* Marks the storage as poisoned for every process, or heals it. Best effort, never fails. */
 void tmf_log_set_poison(struct tmf_log *log, int error);

@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Damage to the log of a storage whose writer was killed in mid-transaction: flipped bits, lost
+ * sectors, lost ends, forged records, records of other times and other storages. Opening brings
+ * back exactly the committed content, or says TMF_ECORRUPT and leaves both files as they were;
+ * which of both it must be, the tables say.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "txn/checksum.h"
+#include "txn/format.h"
+#include "txn/test_calls.h"
+#include "txn/test_kit.h"
+
+#define PAGES   5 /* of the block that the transaction changes */
+#define RECORDS PAGES
+#define LOG_END (TMF_LOG_RECORDS_OFFSET + (RECORDS + 1) * TMF_LOG_RECORD_SIZE)
+
+struct root {
+    unsigned char *block; /* of PAGES pages */
+};
+
+static const tmf_options creation = {.size = 64 * TEST_PAGE,
+                                     .root_size = sizeof(struct root),
+                                     .strategy = "undo-fsync",
+                                     .log_size = LOG_END};
+
+static unsigned char committed[PAGES * TEST_PAGE];
+
+static void create(const struct test_place *place)
+{
+    for (size_t at = 0; at < sizeof(committed); at++)
+        committed[at] = (unsigned char)('A' + at / TEST_PAGE);
+    tmf_storage *storage = test_open(place, &creation);
+    tmf_writer *writer = test_write(storage);
+    struct root *root = tmf_writer_root(writer);
+    root->block = tmf_alloc_aligned(writer, TEST_PAGE, sizeof(committed));
+    check(root->block);
+    memcpy(root->block, committed, sizeof(committed));
+    test_commit(writer);
+    check_ok(tmf_close(storage));
+}
+
+static void change_pages(tmf_writer *writer, size_t pages)
+{
+    struct root *root = tmf_writer_root(writer);
+    for (size_t page = 0; page < pages; page++)
+        memset(root->block + page * TEST_PAGE, '!', TEST_PAGE);
+}
+
+static void change_and_die(const void *place)
+{
+    const tmf_options options = {.log_size = LOG_END};
+    change_pages(test_write(test_open(place, &options)), PAGES);
+    test_die();
+}
+
+/* What the killed writer left. */
+static void make_pending(const struct test_place *place, struct test_pair *out)
+{
+    create(place);
+    test_child_died(test_child(change_and_die, place), SIGKILL);
+    test_pair_load(place, out);
+    check(memmem(out->odb.bytes, out->odb.size, "!!!!!!!!", 8));
+}
+
+enum verdict { EXACT = 1, REFUSED = 2, EITHER = EXACT | REFUSED };
+
+/* Opens what lies there now. */
+static enum verdict open_verdict(const struct test_place *place)
+{
+    struct test_pair before;
+    tmf_storage *storage = NULL;
+    test_pair_load(place, &before);
+    int error = tmf_open(place->path, NULL, &storage);
+    if (error) {
+        check_error(TMF_ECORRUPT, error);
+        check(strstr(tmf_explain(), place->path));
+        check(test_pair_same(place, &before));
+    } else {
+        tmf_reader *reader = test_read(storage);
+        const struct root *root = tmf_reader_root(reader);
+        check(memcmp(root->block, committed, sizeof(committed)) == 0);
+        check_ok(tmf_check(storage));
+        tmf_read_end(reader);
+        check_ok(tmf_close(storage));
+    }
+    test_pair_free(&before);
+    return error ? REFUSED : EXACT;
+}
+
+static void check_verdict(const struct test_place *place, enum verdict expected)
+{
+    enum verdict got = open_verdict(place);
+    if ((got & expected) == 0)
+        print_error("%s\n", got == EXACT ? "recovered, not refused" : tmf_explain());
+    check(got & expected);
+}
+
+static size_t record_at(size_t position)
+{
+    return TMF_LOG_RECORDS_OFFSET + position * TMF_LOG_RECORD_SIZE;
+}
+
+/* ---- single bits */
+
+static const struct bits {
+    const char *name;
+    size_t at, size; /* bytes of the log */
+    size_t step;     /* bits: 1 flips each of them */
+    enum verdict verdict;
+} bits[] = {
+    {"slot 0", 0, sizeof(struct tmf_log_slot), 1, EXACT},
+    {"slot 0, second copy", TMF_COPY_OFFSET, sizeof(struct tmf_log_slot), 1, EXACT},
+    {"slot 1", TMF_SECTOR_SIZE, sizeof(struct tmf_log_slot), 1, EXACT},
+    {"slot 1, second copy", TMF_SECTOR_SIZE + TMF_COPY_OFFSET, sizeof(struct tmf_log_slot), 1,
+     EXACT},
+    {"rest of the slots", 0, 2 * TMF_SECTOR_SIZE, 61, EXACT},
+    {"poison", TMF_LOG_POISON_OFFSET, sizeof(struct tmf_log_poison), 1, EXACT},
+    {"rest of the first page", TMF_LOG_POISON_OFFSET, TEST_PAGE - TMF_LOG_POISON_OFFSET, 251,
+     EXACT},
+};
+
+/* Relative to each record. */
+static const struct bits record_bits[] = {
+    {"head", 0, sizeof(struct tmf_log_record), 1, EXACT},
+    {"head, second copy", TMF_COPY_OFFSET, sizeof(struct tmf_log_record), 1, EXACT},
+    {"rest of the sector", 0, TMF_SECTOR_SIZE, 61, EXACT},
+    {"image", TMF_SECTOR_SIZE, TEST_PAGE, 509, REFUSED},
+};
+
+static void flip_each(const struct test_place *place, const struct test_pair *pending,
+                      const struct bits *region, size_t offset)
+{
+    for (size_t n = 0; n < region->size * 8; n += region->step) {
+        size_t at = offset + region->at + n / 8;
+        test_context("bit %zu of byte %zu of the log flipped: %s at %zu", n % 8, at, region->name,
+                     offset);
+        test_pair_store(place, pending);
+        test_flip(place->log, at, (unsigned)(n % 8));
+        check_verdict(place, region->verdict);
+    }
+}
+
+static void test_flipped_bits(const struct test_place *place)
+{
+    struct test_pair pending;
+    test_calls_use(NULL);
+    make_pending(place, &pending);
+    for (size_t n = 0; n < sizeof(bits) / sizeof(bits[0]); n++)
+        flip_each(place, &pending, &bits[n], 0);
+    for (size_t n = 0; n < sizeof(record_bits) / sizeof(record_bits[0]); n++) {
+        for (size_t position = 0; position < RECORDS; position++)
+            flip_each(place, &pending, &record_bits[n], record_at(position));
+    }
+    flip_each(place, &pending,
+              &(struct bits){"behind the last record", 0, TMF_LOG_RECORD_SIZE, 509, EXACT},
+              record_at(RECORDS));
+    test_pair_free(&pending);
+}
+
+/* ---- sectors that were lost */
+
+static void fill_sector(const struct test_place *place, size_t at, unsigned char filler)
+{
+    unsigned char sector[TMF_SECTOR_SIZE];
+    memset(sector, filler, sizeof(sector));
+    test_poke(place->log, at, sector, sizeof(sector));
+}
+
+/* A slot alone does not tell that it is current; without a record nothing can be undone. */
+static void test_lost_sectors(const struct test_place *place)
+{
+    static const unsigned char fillers[] = {0, 0xff, '!'};
+    struct test_pair pending;
+    test_calls_use(NULL);
+    make_pending(place, &pending);
+    struct tmf_log_slot slots[2];
+    memcpy(&slots[0], pending.log.bytes, sizeof(slots[0]));
+    memcpy(&slots[1], pending.log.bytes + TMF_SECTOR_SIZE, sizeof(slots[1]));
+    size_t current = slots[1].sequence > slots[0].sequence ? TMF_SECTOR_SIZE : 0;
+    for (size_t n = 0; n < sizeof(fillers); n++) {
+        for (size_t sector = 0; sector < LOG_END / TMF_SECTOR_SIZE; sector++) {
+            size_t at = sector * TMF_SECTOR_SIZE;
+            bool needed =
+                sector == current || (at >= TMF_LOG_RECORDS_OFFSET && at < record_at(RECORDS));
+            /* No later record bears witness of the last one. */
+            bool last_head = at == record_at(RECORDS - 1);
+            if (last_head)
+                continue;
+            test_context("sector %zu of the log is all %#x", sector, fillers[n]);
+            test_pair_store(place, &pending);
+            fill_sector(place, at, fillers[n]);
+            check_verdict(place, needed ? REFUSED : EITHER);
+        }
+    }
+    test_pair_free(&pending);
+}
+
+/* ---- an end that was lost */
+
+static void test_lost_ends(const struct test_place *place)
+{
+    struct test_pair pending;
+    test_calls_use(NULL);
+    make_pending(place, &pending);
+    for (size_t position = 0; position <= RECORDS; position++) {
+        const size_t lengths[] = {record_at(position),
+                                  record_at(position) + 1,
+                                  record_at(position) + sizeof(struct tmf_log_record),
+                                  record_at(position) + TMF_COPY_OFFSET + 100,
+                                  record_at(position) + TMF_SECTOR_SIZE,
+                                  record_at(position) + TMF_SECTOR_SIZE + 1000,
+                                  record_at(position + 1) - 1};
+        for (size_t n = 0; n < sizeof(lengths) / sizeof(lengths[0]); n++) {
+            test_context("the log ends at %zu, in record %zu of %d", lengths[n], position, RECORDS);
+            test_pair_store(place, &pending);
+            check(truncate(place->log, (off_t)lengths[n]) == 0);
+            check_verdict(place, position < RECORDS ? REFUSED : EITHER);
+        }
+    }
+    test_pair_free(&pending);
+}
+
+/* ---- forged records: every checksum is right */
+
+static void forge_head(const struct test_place *place, const struct test_pair *pending,
+                       size_t position, uint64_t page)
+{
+    struct tmf_log_record record;
+    struct tmf_log_slot slot;
+    memcpy(&slot, pending->log.bytes, sizeof(slot));
+    memcpy(&record, pending->log.bytes + record_at(position), sizeof(record));
+    record.page = page;
+    record.checksum = tmf_checksum(&record, offsetof(struct tmf_log_record, checksum), slot.salt);
+    test_poke(place->log, record_at(position), &record, sizeof(record));
+    test_poke(place->log, record_at(position) + TMF_COPY_OFFSET, &record, sizeof(record));
+}
+
+static void test_d13_forged_page_numbers(const struct test_place *place)
+{
+    struct test_pair pending;
+    test_calls_use(NULL);
+    make_pending(place, &pending);
+    const uint64_t pages = creation.size / TEST_PAGE;
+    const uint64_t forged[] = {pages, pages + 1, UINT32_MAX, UINT64_MAX / TEST_PAGE, UINT64_MAX};
+    for (size_t position = 0; position < RECORDS; position++) {
+        for (size_t n = 0; n < sizeof(forged) / sizeof(forged[0]); n++) {
+            test_context("record %zu names page %#llx", position, (unsigned long long)forged[n]);
+            test_pair_store(place, &pending);
+            forge_head(place, &pending, position, forged[n]);
+            check_verdict(place, REFUSED);
+        }
+    }
+    test_pair_free(&pending);
+}
+
+/* ---- records of another time, and of another storage */
+
+static void commit_pages(const struct test_place *place, size_t pages)
+{
+    tmf_storage *storage = test_open(place, &(tmf_options){.log_size = LOG_END});
+    tmf_writer *writer = test_write(storage);
+    change_pages(writer, pages);
+    struct root *root = tmf_writer_root(writer);
+    memcpy(committed, root->block, sizeof(committed));
+    test_commit(writer);
+    check_ok(tmf_close(storage));
+}
+
+static void change_one_page_and_die(const void *place)
+{
+    const tmf_options options = {.log_size = LOG_END};
+    tmf_writer *writer = test_write(test_open(place, &options));
+    ((struct root *)tmf_writer_root(writer))->block[0] = '?';
+    test_die();
+}
+
+/* A large transaction leaves its records behind the few of the next, which is killed. */
+static void test_d3_stale_records_are_not_applied(const struct test_place *place)
+{
+    create(place);
+    commit_pages(place, PAGES);
+    test_child_died(test_child(change_one_page_and_die, place), SIGKILL);
+    check_verdict(place, EXACT);
+    check_verdict(place, EXACT); /* the second time nothing is left to do */
+}
+
+static void test_d3_foreign_log_is_not_applied(const struct test_place *place)
+{
+    struct test_pair pending, other_pending;
+    const struct test_place other = test_place_beside(place, "other");
+    test_calls_use(NULL);
+    make_pending(place, &pending);
+    make_pending(&other, &other_pending);
+    test_file_store(place->log, &other_pending.log);
+    check_verdict(place, REFUSED);
+    /* Its records behind the slots of a log that has none: they bear another salt. */
+    test_pair_store(place, &pending);
+    check_verdict(place, EXACT);
+    test_poke(place->log, TMF_LOG_RECORDS_OFFSET, other_pending.log.bytes + TMF_LOG_RECORDS_OFFSET,
+              RECORDS * TMF_LOG_RECORD_SIZE);
+    check_verdict(place, EXACT);
+    test_pair_free(&other_pending);
+    test_pair_free(&pending);
+}
+
+/* What a cut in the write of a record leaves: its page was not changed, so nothing is missing. */
+static void test_d3_torn_record_is_left_out(const struct test_place *place)
+{
+    struct test_pair pending;
+    test_calls_use(NULL);
+    make_pending(place, &pending);
+    for (size_t torn = 0; torn < TMF_LOG_RECORD_SIZE; torn += TMF_SECTOR_SIZE) {
+        test_context("%zu bytes of record %d arrived", torn, RECORDS - 1);
+        test_pair_store(place, &pending);
+        const size_t at = record_at(RECORDS - 1);
+        static const unsigned char zeroes[TMF_LOG_RECORD_SIZE];
+        test_poke(place->log, at + torn, zeroes, TMF_LOG_RECORD_SIZE - torn);
+        struct tmf_log_record record;
+        memcpy(&record, pending.log.bytes + at, sizeof(record));
+        test_poke(place->odb, record.page * TEST_PAGE, pending.log.bytes + at + TMF_SECTOR_SIZE,
+                  TEST_PAGE);
+        check_verdict(place, EXACT);
+    }
+    test_pair_free(&pending);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        test_case(test_flipped_bits),
+        test_case(test_lost_sectors),
+        test_case(test_lost_ends),
+        test_case(test_d13_forged_page_numbers),
+        test_case(test_d3_stale_records_are_not_applied),
+        test_case(test_d3_foreign_log_is_not_applied),
+        test_case(test_d3_torn_record_is_left_out),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

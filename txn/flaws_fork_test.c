@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * fork(): what was opened by the parent is of no use to the child and is neither changed nor kept
+ * alive by it (flaw D20 of the original: an orphan keeps the lock of its dead parent).
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "txn/test_kit.h"
+
+#define SIZE (64 * TEST_PAGE)
+
+struct root {
+    uint64_t number;
+    unsigned char *block;
+};
+
+static int set_root(tmf_writer *writer, void *root, void *context)
+{
+    (void)context;
+    ((struct root *)root)->block = tmf_alloc(writer, 100);
+    ((struct root *)root)->number = 1;
+    return 0;
+}
+
+static tmf_storage *create(const struct test_place *place)
+{
+    const tmf_options options = {
+        .size = SIZE, .root_size = sizeof(struct root), .root_init = set_root};
+    return test_open(place, &options);
+}
+
+static uint64_t read_number(tmf_storage *storage)
+{
+    tmf_reader *reader = test_read(storage);
+    uint64_t number = ((const struct root *)tmf_reader_root(reader))->number;
+    tmf_read_end(reader);
+    return number;
+}
+
+static void set_number(tmf_writer *writer, uint64_t number)
+{
+    ((struct root *)tmf_writer_root(writer))->number = number;
+}
+
+/* ---- a child and what its parent has open */
+
+struct heirloom {
+    const struct test_place *place;
+    tmf_storage *storage;
+    tmf_reader *reader;
+    tmf_writer *writer;
+    unsigned char *block;
+};
+
+static int see_nothing(void *context, const tmf_block *block)
+{
+    (void)context, (void)block;
+    check(!"a block of the parent's arena");
+    return 0;
+}
+
+static void check_storage_useless(tmf_storage *storage)
+{
+    tmf_reader *reader;
+    tmf_writer *writer;
+    tmf_info info;
+    check_error(TMF_EFORKED, tmf_read_begin(storage, &reader));
+    check_error(TMF_EFORKED, tmf_read_begin_try(storage, &reader));
+    check_error(TMF_EFORKED, tmf_read_begin_timed(storage, 1000, &reader));
+    check_error(TMF_EFORKED, tmf_write_begin(storage, &writer));
+    check_error(TMF_EFORKED, tmf_write_begin_try(storage, &writer));
+    check_error(TMF_EFORKED, tmf_write_begin_timed(storage, 1000, &writer));
+    check_error(TMF_EFORKED, tmf_info_get(storage, &info));
+    check_error(TMF_EFORKED, tmf_walk(storage, see_nothing, NULL));
+    check_error(TMF_EFORKED, tmf_check(storage));
+    check_error(TMF_EFORKED, tmf_close(storage));
+    check(msync(tmf_address(storage), TEST_PAGE, MS_ASYNC) != 0 && errno == ENOMEM);
+}
+
+static void check_writer_useless(const struct heirloom *heirloom)
+{
+    tmf_writer *writer = heirloom->writer;
+    check_error(TMF_EFORKED, tmf_commit(writer));
+    check_error(TMF_EFORKED, tmf_rollback(writer));
+    check_error(TMF_EFORKED, tmf_touch(writer, heirloom->block, 1));
+    check(!tmf_alloc(writer, 1) && errno == TMF_EFORKED);
+    check(!tmf_alloc_aligned(writer, 64, 1) && errno == TMF_EFORKED);
+    check(!tmf_resize(writer, heirloom->block, 100, 1) && errno == TMF_EFORKED);
+    check_error(TMF_EFORKED, tmf_free(writer, heirloom->block, 100));
+    tmf_write_end(writer);
+}
+
+static void inherit(const void *context)
+{
+    const struct heirloom *heirloom = context;
+    check_storage_useless(heirloom->storage);
+    if (heirloom->writer)
+        check_writer_useless(heirloom);
+    tmf_read_end(heirloom->reader);
+    check_storage_useless(heirloom->storage);
+}
+
+static void open_again(const void *context)
+{
+    const struct heirloom *heirloom = context;
+    inherit(heirloom);
+    tmf_storage *own = test_open(heirloom->place, NULL);
+    check(tmf_address(own) == tmf_address(heirloom->storage));
+    tmf_writer *writer = test_write(own);
+    set_number(writer, 2);
+    test_commit(writer);
+    check(read_number(own) == 2);
+    check_ok(tmf_close(own));
+    inherit(heirloom);
+}
+
+static void test_child_opens_again(const struct test_place *place)
+{
+    struct heirloom heirloom = {.place = place, .storage = create(place)};
+    test_in_child(open_again, &heirloom);
+    check(read_number(heirloom.storage) == 2);
+    test_storage_is_well(heirloom.storage);
+    check_ok(tmf_close(heirloom.storage));
+}
+
+/* Another process that asks, as often as it is told to, whether the storage is locked. */
+struct asker {
+    const struct test_place *place;
+    struct test_flag ask, answered;
+};
+
+static void ask_twice(const void *context)
+{
+    const struct asker *asker = context;
+    tmf_storage *storage = test_open(asker->place, NULL);
+    tmf_writer *writer;
+    test_flag_raise(&asker->answered);
+    test_flag_wait(&asker->ask);
+    check_error(EBUSY, tmf_write_begin_try(storage, &writer));
+    test_flag_raise(&asker->answered);
+    test_flag_wait(&asker->ask);
+    check_ok(tmf_write_begin_try(storage, &writer));
+    check(((struct root *)tmf_writer_root(writer))->number == 3);
+    tmf_write_end(writer);
+    check_ok(tmf_close(storage));
+}
+
+static void test_child_does_not_disturb_a_transaction(const struct test_place *place)
+{
+    struct heirloom heirloom = {.place = place};
+    check_ok(tmf_close(create(place)));
+    struct asker asker = {.place = place};
+    test_flag_make(&asker.ask);
+    test_flag_make(&asker.answered);
+    pid_t other = test_child(ask_twice, &asker);
+    test_flag_wait(&asker.answered);
+    heirloom.storage = test_open(place, NULL);
+    heirloom.writer = test_write(heirloom.storage);
+    heirloom.block = ((struct root *)tmf_writer_root(heirloom.writer))->block;
+    set_number(heirloom.writer, 2);
+    test_in_child(inherit, &heirloom);
+    test_flag_raise(&asker.ask); /* the child has come and gone, the lock is ours */
+    test_flag_wait(&asker.answered);
+    set_number(heirloom.writer, 3);
+    test_commit(heirloom.writer);
+    test_flag_raise(&asker.ask);
+    test_child_returned(other);
+    test_flag_free(&asker.ask);
+    test_flag_free(&asker.answered);
+    test_storage_is_well(heirloom.storage);
+    check_ok(tmf_close(heirloom.storage));
+}
+
+static void test_child_does_not_disturb_a_reader(const struct test_place *place)
+{
+    struct heirloom heirloom = {.place = place, .storage = create(place)};
+    heirloom.reader = test_read(heirloom.storage);
+    test_in_child(inherit, &heirloom);
+    check(((const struct root *)tmf_reader_root(heirloom.reader))->number == 1);
+    tmf_read_end(heirloom.reader);
+    test_storage_is_well(heirloom.storage);
+    check_ok(tmf_close(heirloom.storage));
+}
+
+/* ---- D20 */
+
+struct family {
+    const struct test_place *place;
+    bool orphan_executes;
+    struct test_flag born;
+    pid_t *orphan; /* shared */
+};
+
+static void be_an_orphan(const struct family *family)
+{
+    if (family->orphan_executes)
+        (void)execl("/bin/sleep", "sleep", "1000", (char *)NULL);
+    for (;;)
+        (void)pause();
+}
+
+/* Waits until the child's copies of our descriptors are as they will be: exec closes the pipe. */
+static void wait_for_exec(const int pipe_ends[2])
+{
+    char byte;
+    (void)close(pipe_ends[1]);
+    check(read(pipe_ends[0], &byte, 1) == 0);
+    (void)close(pipe_ends[0]);
+}
+
+static void leave_an_orphan(const void *context)
+{
+    const struct family *family = context;
+    int pipe_ends[2];
+    tmf_writer *writer = test_write(test_open(family->place, NULL));
+    set_number(writer, 77);
+    check(pipe2(pipe_ends, O_CLOEXEC) == 0);
+    pid_t orphan = fork();
+    check(orphan >= 0);
+    if (orphan == 0)
+        be_an_orphan(family);
+    *family->orphan = orphan;
+    if (family->orphan_executes)
+        wait_for_exec(pipe_ends);
+    test_flag_raise(&family->born);
+    for (;;)
+        (void)pause();
+}
+
+static void test_d20_orphans_keep_no_lock(const struct test_place *place)
+{
+    check(prctl(PR_SET_CHILD_SUBREAPER, 1) == 0); /* so that the orphan can be waited for */
+    check_ok(tmf_close(create(place)));
+    void *shared = mmap(NULL, TEST_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    check(shared != MAP_FAILED);
+    for (int executes = 0; executes <= 1; executes++) {
+        test_context("the orphan %s", executes ? "runs another program" : "was only forked");
+        struct family family = {.place = place, .orphan_executes = executes, .orphan = shared};
+        test_flag_make(&family.born);
+        pid_t parent = test_child(leave_an_orphan, &family);
+        test_flag_wait(&family.born);
+        test_child_kill(parent);
+        check(kill(*family.orphan, 0) == 0); /* it lives */
+        tmf_storage *storage = test_open(place, NULL);
+        check(read_number(storage) == 1);
+        test_storage_is_well(storage);
+        check_ok(tmf_close(storage));
+        test_child_kill(*family.orphan);
+        test_flag_free(&family.born);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        test_case(test_child_opens_again),
+        test_case(test_child_does_not_disturb_a_transaction),
+        test_case(test_child_does_not_disturb_a_reader),
+        test_case(test_d20_orphans_keep_no_lock),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

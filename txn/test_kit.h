@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the tests of txn/ share: a process and a fresh folder for every test, checks that work in
+ * every thread and process, children that run a function, flags to wait for each other, and images
+ * of the files.
+ *
+ * Each test runs in a child of cmocka's process: cmocka puts its own handlers of SIGSEGV and SIGBUS
+ * around every test, in the place of those that the library installs once.
+ */
+#ifndef TMF_TEST_KIT_H
+#define TMF_TEST_KIT_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include <cmocka.h>
+
+#include "txn/tmf.h"
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define TEST_SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define TEST_SANITIZED 1
+#endif
+#endif
+#ifndef TEST_SANITIZED
+#define TEST_SANITIZED 0
+#endif
+
+#define TEST_PAGE ((size_t)4096)
+/* Free with and without sanitizers, and outside the zone that the library chooses from. */
+#define TEST_ADDRESS ((void *)(uintptr_t)UINT64_C(0x7e8800000000))
+
+/* ---- checks: one that does not hold ends the process, and so fails the test */
+
+void test_check(bool holds, const char *what, const char *file, int line);
+void test_check_error(int expected, int got, const char *what, const char *file, int line);
+/* What is being tried; printed by a check that fails, and by the parent of a child that dies. */
+void test_context(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+#define check(condition)            test_check((condition), #condition, __FILE__, __LINE__)
+#define check_error(expected, call) test_check_error((expected), (call), #call, __FILE__, __LINE__)
+#define check_ok(call)              check_error(0, call)
+
+/* ---- a test: a function that is given a fresh folder, with the names of a storage in it */
+
+struct test_place {
+    char folder[256];
+    char path[300], odb[310], log[310];
+};
+
+typedef void test_function(const struct test_place *place);
+struct test_case {
+    test_function *function;
+};
+int test_setup(void **state);
+void test_run(void **state);
+int test_teardown(void **state);
+#define test_case(function)                                                                        \
+    {                                                                                              \
+#function, test_run, test_setup, test_teardown, &(struct test_case)                        \
+        {                                                                                          \
+            function                                                                               \
+        }                                                                                          \
+    }
+
+/* Another storage's names in the same folder. */
+struct test_place test_place_beside(const struct test_place *place, const char *name);
+bool test_exists(const char *path);
+size_t test_file_size(const char *path);
+/* How many files the folder holds, so that what a failure leaves behind is seen. */
+unsigned test_files(const struct test_place *place);
+/* How many descriptors this process has open. */
+unsigned test_descriptors(void);
+
+/* ---- storages: what must succeed */
+
+tmf_storage *test_open(const struct test_place *place, const tmf_options *options);
+tmf_reader *test_read(tmf_storage *storage);
+tmf_writer *test_write(tmf_storage *storage);
+void *test_alloc(tmf_writer *writer, size_t size);
+/* Commits and ends. */
+void test_commit(tmf_writer *writer);
+/* The heap's invariants hold, and another transaction can be made: the lock is free. */
+void test_storage_is_well(tmf_storage *storage);
+
+/* ---- the files of a storage, to put back and to compare */
+
+struct test_file {
+    bool exists; /* as a regular file */
+    size_t size;
+    unsigned char *bytes;
+};
+struct test_pair {
+    struct test_file odb, log;
+};
+
+void test_file_load(const char *path, struct test_file *out);
+void test_file_store(const char *path, const struct test_file *file);
+/* The first `length` bytes of `bytes` become the file. */
+void test_file_make(const char *path, const void *bytes, size_t length);
+void test_pair_load(const struct test_place *place, struct test_pair *out);
+void test_pair_store(const struct test_place *place, const struct test_pair *pair);
+void test_pair_free(struct test_pair *pair);
+bool test_pair_same(const struct test_place *place, const struct test_pair *pair);
+/* Writes into the middle of a file, and changes one bit of it. */
+void test_poke(const char *path, size_t at, const void *bytes, size_t size);
+void test_flip(const char *path, size_t at, unsigned bit);
+
+/* ---- children: the parent has one thread when it forks */
+
+typedef void test_body(const void *context);
+
+pid_t test_child(test_body *body, const void *context);
+/* Waits; the child must have returned from its body with all its checks holding. */
+void test_child_returned(pid_t child);
+/* Waits; the child must have died of `signal`. */
+void test_child_died(pid_t child, int signal);
+/* Both steps in one. */
+void test_in_child(test_body *body, const void *context);
+/* Kills the child and waits. */
+void test_child_kill(pid_t child);
+void test_die(void) __attribute__((noreturn)); /* by SIGKILL */
+
+/* A flag that one thread or process raises and another waits for, as often as it was raised. */
+struct test_flag {
+    int ends[2];
+};
+void test_flag_make(struct test_flag *flag);
+void test_flag_raise(const struct test_flag *flag);
+void test_flag_wait(const struct test_flag *flag);
+void test_flag_free(const struct test_flag *flag);
+
+/* ---- random numbers that replay */
+
+/* TMF_SEED of the environment, else a fresh one; prints the line that replays it. */
+uint64_t test_seed(const char *program);
+uint64_t test_random(uint64_t *state);
+
+#endif
