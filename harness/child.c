@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: MIT */
+#include "harness/child.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <dirent.h>
+
+int child_start(int (*body)(void *context), void *context, unsigned limit_seconds, pid_t *out)
+{
+    fflush(NULL);
+    pid_t parent = getpid();
+    pid_t pid = fork();
+    if (pid < 0)
+        return errno;
+    if (pid > 0) {
+        *out = pid;
+        return 0;
+    }
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent)
+        _exit(EXIT_FAILURE); /* it died before the line above */
+    signal(SIGALRM, SIG_DFL);
+    alarm(limit_seconds);
+    _exit(body(context));
+}
+
+void child_wait(pid_t pid, struct child_end *out)
+{
+    int status = 0;
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        ;
+    *out = (struct child_end){.exited = WIFEXITED(status)};
+    if (out->exited)
+        out->code = WEXITSTATUS(status);
+    else
+        out->signal = WTERMSIG(status);
+    out->timed_out = out->signal == SIGALRM;
+}
+
+int child_run(int (*body)(void *context), void *context, unsigned limit_seconds,
+              struct child_end *out)
+{
+    pid_t pid = 0;
+    int error = child_start(body, context, limit_seconds, &pid);
+    if (error == 0)
+        child_wait(pid, out);
+    return error;
+}
+
+void child_explain(const struct child_end *end, char *to, size_t size)
+{
+    if (end->exited)
+        snprintf(to, size, "ended with exit status %d", end->code);
+    else if (end->timed_out)
+        snprintf(to, size, "did not end in time");
+    else
+        snprintf(to, size, "was killed by signal %d (%s)", end->signal, strsignal(end->signal));
+}
+
+void *child_shared(size_t size)
+{
+    void *at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    return at == MAP_FAILED ? NULL : at;
+}
+
+int scratch_make(const char *dir, struct scratch *out)
+{
+    if (!dir)
+        dir = getenv("TMPDIR");
+    if (!dir || !*dir)
+        dir = "/tmp";
+    int length = snprintf(out->path, sizeof(out->path), "%s/tmf-XXXXXX", dir);
+    if (length < 0 || (size_t)length >= sizeof(out->path))
+        return ENAMETOOLONG;
+    return mkdtemp(out->path) ? 0 : errno;
+}
+
+int scratch_fresh(const struct scratch *scratch, const char *name, char path[PATH_MAX])
+{
+    int length = snprintf(path, PATH_MAX, "%s/%s", scratch->path, name);
+    if (length < 0 || length >= PATH_MAX)
+        return ENAMETOOLONG;
+    if (mkdir(path, 0700) == 0)
+        return 0;
+    if (errno != EEXIST)
+        return errno;
+    scratch_remove(path);
+    return mkdir(path, 0700) == 0 ? 0 : errno;
+}
+
+static int copy_bytes(int from, int to)
+{
+    for (;;) {
+        ssize_t sent = sendfile(to, from, NULL, 1 << 20);
+        if (sent < 0)
+            return errno;
+        if (sent == 0)
+            return 0;
+    }
+}
+
+static int copy_file(const char *from, const char *to)
+{
+    int source = open(from, O_RDONLY | O_CLOEXEC);
+    if (source < 0)
+        return errno;
+    int error = 0;
+    int target = open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (target < 0)
+        error = errno;
+    else
+        error = copy_bytes(source, target);
+    if (target >= 0)
+        close(target);
+    close(source);
+    return error;
+}
+
+int scratch_copy(const char *from, const char *to)
+{
+    DIR *folder = opendir(from);
+    if (!folder)
+        return errno;
+    int error = 0;
+    for (struct dirent *entry = readdir(folder); entry && error == 0; entry = readdir(folder)) {
+        char source[PATH_MAX], target[PATH_MAX];
+        if (entry->d_name[0] == '.')
+            continue;
+        if (snprintf(source, PATH_MAX, "%s/%s", from, entry->d_name) >= PATH_MAX ||
+            snprintf(target, PATH_MAX, "%s/%s", to, entry->d_name) >= PATH_MAX)
+            error = ENAMETOOLONG;
+        else
+            error = copy_file(source, target);
+    }
+    closedir(folder);
+    return error;
+}
+
+static int remove_entry(const char *path, const struct stat *about, int kind, struct FTW *place)
+{
+    (void)about, (void)kind, (void)place;
+    return remove(path);
+}
+
+void scratch_remove(const char *path)
+{
+    nftw(path, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+}

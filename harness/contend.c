@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: MIT */
+/* See contend.h for the rules, whose numbers stand below. */
+#include "harness/contend.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "harness/random.h"
+
+#define TIMEOUT_NS  UINT64_C(1000000)
+#define COMMITS_MAX 3 /* transactions of one visit */
+
+/* One in so many visits begins without waiting, is checked against a second begin, is dropped. */
+#define MANNER_PERIOD 4
+#define SECOND_PERIOD 8
+#define DROP_PERIOD   8
+
+enum draw { DRAW_MANNER, DRAW_SECOND, DRAW_COMMITS, DRAW_DROP, DRAW_COUNT };
+
+const int manner_refusal[MANNER_COUNT] = {0, EBUSY, ETIMEDOUT};
+
+void board_violate(struct board *board, const char *format, ...)
+{
+    if (atomic_fetch_add(&board->violations, 1) == 0) {
+        va_list list;
+        va_start(list, format);
+        vsnprintf(board->what, sizeof(board->what), format, list);
+        va_end(list);
+    }
+    atomic_store(&board->stop, true);
+}
+
+void board_raise(_Atomic uint64_t *number, uint64_t least)
+{
+    uint64_t is = atomic_load(number);
+    while (is < least && !atomic_compare_exchange_weak(number, &is, least))
+        ;
+}
+
+/* ---- the library's begins and ends, by visit */
+
+static int begin_reading(tmf_storage *storage, enum manner manner, tmf_reader **out)
+{
+    switch (manner) {
+    case MANNER_TRY:
+        return tmf_read_begin_try(storage, out);
+    case MANNER_TIMED:
+        return tmf_read_begin_timed(storage, TIMEOUT_NS, out);
+    default:
+        return tmf_read_begin(storage, out);
+    }
+}
+
+static int begin_writing(tmf_storage *storage, enum manner manner, tmf_writer **out)
+{
+    switch (manner) {
+    case MANNER_TRY:
+        return tmf_write_begin_try(storage, out);
+    case MANNER_TIMED:
+        return tmf_write_begin_timed(storage, TIMEOUT_NS, out);
+    default:
+        return tmf_write_begin(storage, out);
+    }
+}
+
+int visit_begin(tmf_storage *storage, struct visit *visit, enum manner manner)
+{
+    return visit->writes ? begin_writing(storage, manner, &visit->writer)
+                         : begin_reading(storage, manner, &visit->reader);
+}
+
+void visit_end(struct visit *visit)
+{
+    if (visit->writes)
+        tmf_write_end(visit->writer);
+    else
+        tmf_read_end(visit->reader);
+}
+
+static const void *visit_root(const struct visit *visit)
+{
+    return visit->writes ? tmf_writer_root(visit->writer) : tmf_reader_root(visit->reader);
+}
+
+/* ---- one contender */
+
+static uint64_t draw_below(const struct contend *self, enum draw draw, uint64_t limit)
+{
+    uint64_t seed = random_bits(self->place->seed, self->number, self->life);
+    return random_below(seed, self->turn, draw, limit);
+}
+
+static struct contender *entry(const struct contend *self)
+{
+    return &self->board->contenders[self->number];
+}
+
+static void step(const struct contend *self)
+{
+    atomic_fetch_add(&entry(self)->steps, 1);
+}
+
+static bool go_on(const struct contend *self)
+{
+    return atomic_load(&self->board->violations) == 0;
+}
+
+/* False, for who returns it. */
+static bool violate(struct contend *self, const char *rule, const char *what)
+{
+    board_violate(self->board, "%s %zu, visit %" PRIu64 ": %s: %s",
+                  self->writes ? "writer" : "reader", self->number, self->turn, rule, what);
+    return false;
+}
+
+static bool violate_error(struct contend *self, const char *call, int error)
+{
+    char what[640];
+    snprintf(what, sizeof(what), "%s (%s)", tmf_strerror(error), tmf_explain());
+    return violate(self, call, what);
+}
+
+static void count_wait(struct contend *self, uint64_t wait_ns, bool spans_kill)
+{
+    struct waits *waits = self->board->waits;
+    waits_add(&waits[WAIT_ANY], wait_ns);
+    waits_add(&waits[self->writes ? WAIT_WRITE : WAIT_READ], wait_ns);
+    if (spans_kill)
+        waits_add(&waits[WAIT_KILL], wait_ns);
+}
+
+/* False: not inside. */
+static bool enter(struct contend *self, struct visit *visit)
+{
+    struct board *board = self->board;
+    enum manner manner = MANNER_WAIT;
+    if (draw_below(self, DRAW_MANNER, MANNER_PERIOD) == 0)
+        manner = self->turn % 2 ? MANNER_TRY : MANNER_TIMED;
+    atomic_store(&entry(self)->state, CONTENDER_WAITING);
+    uint64_t kills = atomic_load(&board->holder_kills);
+    uint64_t began_ns = clock_ns();
+    int error = visit_begin(self->storage, visit, manner);
+    uint64_t wait_ns = clock_ns() - began_ns;
+    step(self);
+    if (error) {
+        atomic_store(&entry(self)->state, CONTENDER_OUTSIDE);
+        if (error == manner_refusal[manner])
+            atomic_fetch_add(&board->refused, 1);
+        else
+            violate_error(self, "begin failed", error); /* rule 5 */
+        return false;
+    }
+    atomic_store(&entry(self)->state, self->writes ? CONTENDER_WRITING : CONTENDER_READING);
+    if (manner == MANNER_WAIT)
+        count_wait(self, wait_ns, atomic_load(&board->holder_kills) != kills);
+    return true;
+}
+
+static void leave(struct contend *self, struct visit *visit)
+{
+    atomic_store(&entry(self)->state, CONTENDER_OUTSIDE);
+    visit_end(visit);
+    step(self);
+}
+
+/* Rule 4. Each says that it is inside before it looks for others, so of two that overlap at least
+ * one sees the other. The last words of the dead are taken back before `dying` is, hence the order
+ * of the two loads. */
+static void check_alone(struct contend *self)
+{
+    for (size_t n = 0; n < self->board->contender_count; n++) {
+        const struct contender *other = &self->board->contenders[n];
+        bool dying = atomic_load(&other->dying);
+        int state = atomic_load(&other->state);
+        bool clashes = state == CONTENDER_WRITING || (self->writes && state == CONTENDER_READING);
+        if (n == self->number || dying || !clashes)
+            continue;
+        char what[64];
+        snprintf(what, sizeof(what), "%s %zu is inside too",
+                 state == CONTENDER_WRITING ? "writer" : "reader", n);
+        violate(self, "not alone", what);
+    }
+}
+
+/* Rule 1, and the size. */
+static void check_number(struct contend *self, uint64_t number, uint64_t acknowledged,
+                         uint64_t size_min)
+{
+    char what[160];
+    uint64_t begun = atomic_load(&self->board->begun);
+    if (number < acknowledged || number > begun) {
+        snprintf(what, sizeof(what),
+                 "the number is %" PRIu64 ", must be from %" PRIu64
+                 " (acknowledged, or seen) to %" PRIu64 " (begun)",
+                 number, acknowledged, begun);
+        violate(self, "another transaction", what);
+    }
+    if (tmf_size(self->storage) < size_min) {
+        snprintf(what, sizeof(what), "%zu bytes, must be %" PRIu64 " or more",
+                 tmf_size(self->storage), size_min);
+        violate(self, "the arena's growth is not seen", what);
+    }
+}
+
+/* Rule 5. */
+static void check_second_begin(struct contend *self)
+{
+    for (int writes = 0; writes < 2; writes++) {
+        for (enum manner manner = 0; manner < MANNER_COUNT; manner++) {
+            struct visit second = {.writes = writes};
+            int error = visit_begin(self->storage, &second, manner);
+            if (error != EDEADLK)
+                violate_error(self, "a second begin of the same thread is not EDEADLK", error);
+        }
+    }
+}
+
+static void at_stage(struct contend *self, enum stage stage, const struct visit *visit)
+{
+    step(self);
+    if (self->at_stage)
+        self->at_stage(self, stage, visit);
+}
+
+/* Rules 2 and 3. */
+static void read_all(struct contend *self, const void *root)
+{
+    struct difference difference;
+    struct view view = {root, tmf_address(self->storage), tmf_size(self->storage)};
+    uint64_t number = workload_number(root);
+    if (!oracle_verify(self->oracle, self->storage, root, &difference)) {
+        violate(self, "wrong content", difference.what);
+        return;
+    }
+    board_raise(&self->board->acknowledged, number);
+    step(self);
+    sched_yield();
+    if (workload_number(root) != number)
+        violate(self, "the content changed while it was read", "the number did");
+    else if (!oracle_equal(self->oracle, &view, number, &difference))
+        violate(self, "the content changed while it was read", difference.what);
+    else
+        atomic_fetch_add(&self->board->reads, 1);
+}
+
+/* Makes the next transaction and commits it. False: violated. */
+static bool write_one(struct contend *self, const struct visit *visit)
+{
+    struct board *board = self->board;
+    const struct workload_place *place = self->place;
+    uint64_t k = workload_number(visit_root(visit)) + 1;
+    board_raise(&board->begun, k);
+    int error = workload_step(place->workload, visit->writer, place->seed, k,
+                              workload_may_roll_back(place->strategy));
+    if (error)
+        return violate_error(self, "making a transaction failed", error);
+    at_stage(self, STAGE_STORED, visit);
+    error = tmf_commit(visit->writer);
+    if (error)
+        return violate_error(self, "a commit failed", error);
+    at_stage(self, STAGE_COMMITTED, visit);
+    board_raise(&board->acknowledged, k);
+    atomic_fetch_add(&board->transactions, 1);
+    return true;
+}
+
+int contend_store_wrongly(struct contend *self, const struct visit *visit)
+{
+    const struct workload_place *place = self->place;
+    struct workload_root *root = tmf_writer_root(visit->writer);
+    return place->workload->apply(visit->writer, root, ~place->seed, root->number + 1);
+}
+
+static void write_some(struct contend *self, const struct visit *visit)
+{
+    for (uint64_t n = draw_below(self, DRAW_COMMITS, COMMITS_MAX) + 1; n > 0; n--) {
+        if (!write_one(self, visit))
+            return;
+    }
+    if (workload_may_roll_back(self->place->strategy) &&
+        draw_below(self, DRAW_DROP, DROP_PERIOD) == 0) {
+        int error = contend_store_wrongly(self, visit); /* which its end takes back */
+        if (error)
+            violate_error(self, "making a transaction failed", error);
+    }
+}
+
+static void take_turn(struct contend *self)
+{
+    struct visit visit = {.writes = self->writes};
+    uint64_t acknowledged = atomic_load(&self->board->acknowledged);
+    uint64_t size_min = atomic_load(&self->board->size_min);
+    if (!enter(self, &visit)) {
+        sched_yield();
+        return;
+    }
+    check_alone(self);
+    check_number(self, workload_number(visit_root(&visit)), acknowledged, size_min);
+    if (go_on(self))
+        at_stage(self, STAGE_INSIDE, &visit);
+    if (go_on(self) && draw_below(self, DRAW_SECOND, SECOND_PERIOD) == 0)
+        check_second_begin(self);
+    if (go_on(self) && self->writes)
+        write_some(self, &visit);
+    else if (go_on(self))
+        read_all(self, visit_root(&visit));
+    check_alone(self);
+    leave(self, &visit);
+}
+
+void contend_run(struct contend *self)
+{
+    do {
+        take_turn(self);
+        self->turn++;
+    } while (!atomic_load(&self->board->stop));
+}
+
+/* ---- the watch */
+
+static const char *state_name(int state)
+{
+    static const char *const names[] = {"not at work yet",      "outside the lock",
+                                        "waiting for the lock", "inside, reading",
+                                        "inside, writing",      "done"};
+    return names[state];
+}
+
+void watch_look(struct watch *watch, struct board *board, uint64_t patience_ns)
+{
+    uint64_t now_ns = clock_ns();
+    for (size_t n = 0; n < board->contender_count; n++) {
+        const struct contender *one = &board->contenders[n];
+        uint64_t steps = atomic_load(&one->steps);
+        int state = atomic_load(&one->state);
+        if (watch->since_ns[n] == 0 || steps != watch->steps[n] || state == CONTENDER_DONE) {
+            watch->steps[n] = steps;
+            watch->since_ns[n] = now_ns;
+        } else if (now_ns - watch->since_ns[n] > patience_ns) {
+            watch->since_ns[n] = now_ns;
+            board_violate(board, "contender %zu stood still for %.0f s: %s", n,
+                          (double)patience_ns / 1e9, state_name(state));
+        }
+    }
+}

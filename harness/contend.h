@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Readers and writers that contend for one storage, as threads of a process or as processes, and
+ * what each of them checks. They write what they do on a board in memory that all of them share:
+ *
+ *   begun         set by a writer before it makes the stores of a transaction
+ *   acknowledged  raised by a writer when its commit has returned, and by a reader to what it saw
+ *
+ * Inside, a contender that read `acknowledged` before it began finds transaction R. The rules:
+ *
+ *   1. acknowledged <= R <= begun: what a commit promised or anybody saw is there for all who begin
+ *      later, so numbers never go back, neither within a contender nor among them
+ *   2. the content is the model's at R: every byte, every block; the heap's invariants hold; the
+ *      arena is at least as large as when it was last made larger
+ *   3. nothing changes while a reader is inside: R and the content are the same when it leaves
+ *   4. a writer overlaps nobody
+ *   5. a second begin of the same thread is EDEADLK; one that would not wait says EBUSY or
+ * ETIMEDOUT, and no begin fails otherwise
+ *   6. whoever waits gets in: no contender stands still for longer than the patience of the watch
+ *
+ * The first violation stops all: afterwards nothing is known any more.
+ */
+#ifndef HARNESS_CONTEND_H
+#define HARNESS_CONTEND_H
+
+#include <stdatomic.h>
+
+#include "harness/oracle.h"
+#include "harness/wait.h"
+
+#define CONTENDERS_MAX ((size_t)256)
+
+enum contender_state {
+    CONTENDER_STARTING,
+    CONTENDER_OUTSIDE,
+    CONTENDER_WAITING,
+    CONTENDER_READING,
+    CONTENDER_WRITING,
+    CONTENDER_DONE
+};
+
+struct contender {
+    _Atomic uint64_t steps; /* grows with whatever it gets done */
+    _Atomic int state;      /* enum contender_state */
+    _Atomic bool dying;     /* SIGKILL is on its way: what it says of itself counts no longer */
+};
+
+/* All waits for the lock; again by who waits; again those during which a lock holder was killed;
+ * and the time from the kill of a holder to the next one inside. */
+enum wait_kind { WAIT_ANY, WAIT_READ, WAIT_WRITE, WAIT_KILL, WAIT_TAKEOVER, WAIT_KINDS };
+
+/* Zeroed at first. Lies in child_shared() memory. */
+struct board {
+    _Atomic bool stop; /* all shall end */
+    _Atomic uint64_t acknowledged, begun;
+    _Atomic uint64_t size_min; /* bytes that the arena has at least */
+    _Atomic uint64_t transactions, reads;
+    _Atomic uint64_t refused;      /* begins that would not wait, and did not get in */
+    _Atomic uint64_t holder_kills; /* lock holders killed */
+    _Atomic uint64_t recoveries;   /* of what they left */
+    _Atomic uint64_t violations;
+    char what[1024]; /* the first of them */
+    struct waits waits[WAIT_KINDS];
+    size_t contender_count;
+    struct contender contenders[CONTENDERS_MAX];
+};
+
+/* Notes a violation and stops all. */
+void board_violate(struct board *board, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* Raises `number` to at least `least`. */
+void board_raise(_Atomic uint64_t *number, uint64_t least);
+
+/* Inside a storage, as a reader or a writer. */
+struct visit {
+    bool writes;
+    tmf_reader *reader;
+    tmf_writer *writer;
+};
+
+/* How to begin. MANNER_TIMED waits for a millisecond. */
+enum manner { MANNER_WAIT, MANNER_TRY, MANNER_TIMED, MANNER_COUNT };
+extern const int manner_refusal[MANNER_COUNT]; /* the error of one that does not get in */
+
+/* visit->writes is set. What the library says. */
+int visit_begin(tmf_storage *storage, struct visit *visit, enum manner manner);
+void visit_end(struct visit *visit);
+
+/* Where a visit stands when contender.at_stage is called. */
+enum stage {
+    STAGE_INSIDE,   /* begun, nothing is done yet */
+    STAGE_STORED,   /* the stores of a transaction are made and not committed */
+    STAGE_COMMITTED /* its commit has returned and is not acknowledged on the board */
+};
+
+/* A contender as it sees itself. */
+struct contend {
+    struct board *board;
+    const struct workload_place *place;
+    tmf_storage *storage;
+    struct oracle *oracle; /* its own */
+    size_t number;         /* of the contender on the board */
+    bool writes;
+    uint64_t life; /* so many had this number before; for drawing */
+    uint64_t turn; /* likewise; starts at 0 */
+    void (*at_stage)(struct contend *self, enum stage stage,
+                     const struct visit *visit); /* or NULL */
+    void *context;
+};
+
+/* Goes in and out until the board says stop, at least once. A writer makes a few transactions each
+ * time. */
+void contend_run(struct contend *self);
+
+/* Makes the stores of a transaction that is never to be committed. 0 or an error of the library. */
+int contend_store_wrongly(struct contend *self, const struct visit *visit);
+
+/* Who stands still. */
+struct watch {
+    uint64_t steps[CONTENDERS_MAX], since_ns[CONTENDERS_MAX];
+};
+
+/* Notes a violation when a contender that is not done made no step for so long. Call it often. */
+void watch_look(struct watch *watch, struct board *board, uint64_t patience_ns);
+
+#endif

@@ -1,0 +1,420 @@
+/* SPDX-License-Identifier: MIT */
+#include "harness/kill_case.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "faults/points.h"
+#include "harness/command.h"
+
+#define LIMIT_SECONDS 20                /* for a child; it takes milliseconds */
+#define GROWTH        ((size_t)1 << 20) /* bytes, of the second half; the block map grows too */
+#define HOLD_PERIOD   3                 /* transactions before the lock is let go */
+#define SHRINK_TRIES  120
+#define CASE_FOLDER   "case"
+
+enum { LIVED = 0, FAILED = 1 };
+
+void kill_case_format(const struct kill_case *one, char *to)
+{
+    const struct workload_place *place = &one->place;
+    int length = snprintf(to, KILL_TEXT_MAX, "kill:%s:%s:%zu:%s:seed=%" PRIu64 ":txns=%" PRIu64,
+                          place->strategy, place->index, place->quantum, place->workload->name,
+                          place->seed, one->transactions);
+    size_t at = (size_t)length;
+    if (place->durability != TMF_DURABILITY_SYNC)
+        at += (size_t)snprintf(to + at, KILL_TEXT_MAX - at, ":durability=%s",
+                               durability_name(place->durability));
+    if (one->death.hit)
+        at += (size_t)snprintf(to + at, KILL_TEXT_MAX - at, ":point=%s:hit=%" PRIu64,
+                               one->death.point, one->death.hit);
+    else if (one->after_us)
+        at += (size_t)snprintf(to + at, KILL_TEXT_MAX - at, ":after=%" PRIu64 "us", one->after_us);
+    if (one->then.hit)
+        snprintf(to + at, KILL_TEXT_MAX - at, ":then=%s:then-hit=%" PRIu64, one->then.point,
+                 one->then.hit);
+}
+
+static bool parse_number(const char *text, const char *unit, uint64_t *out)
+{
+    char *end;
+    *out = strtoull(text, &end, 10);
+    return end != text && strcmp(end, unit) == 0;
+}
+
+static bool parse_point(const char *text, const char **out)
+{
+    size_t n;
+    if (faults_point_find(text, &n) != 0)
+        return false;
+    *out = faults_point_at(n)->name;
+    return true;
+}
+
+/* One KEY=VALUE of a case. */
+static bool parse_pair(char *pair, struct kill_case *out)
+{
+    char *value = strchr(pair, '=');
+    if (!value)
+        return false;
+    *value++ = 0;
+    if (strcmp(pair, "seed") == 0)
+        return parse_number(value, "", &out->place.seed);
+    if (strcmp(pair, "txns") == 0)
+        return parse_number(value, "", &out->transactions);
+    if (strcmp(pair, "durability") == 0)
+        return durability_parse(value, &out->place.durability);
+    if (strcmp(pair, "point") == 0)
+        return parse_point(value, &out->death.point);
+    if (strcmp(pair, "hit") == 0)
+        return parse_number(value, "", &out->death.hit);
+    if (strcmp(pair, "after") == 0)
+        return parse_number(value, "us", &out->after_us);
+    if (strcmp(pair, "then") == 0)
+        return parse_point(value, &out->then.point);
+    if (strcmp(pair, "then-hit") == 0)
+        return parse_number(value, "", &out->then.hit);
+    return false;
+}
+
+static bool parse_place(char *words[4], struct workload_place *out)
+{
+    uint64_t quantum;
+    out->strategy = name_find(tmf_strategy_name, words[0]);
+    out->index = name_find(tmf_index_name, words[1]);
+    out->workload = workload_find(words[3]);
+    if (!out->strategy || !out->index || !out->workload || !parse_number(words[2], "", &quantum))
+        return false;
+    out->quantum = quantum;
+    return true;
+}
+
+bool kill_case_parse(const char *text, struct kill_case *out)
+{
+    char copy[KILL_TEXT_MAX];
+    if ((size_t)snprintf(copy, sizeof(copy), "%s", text) >= sizeof(copy))
+        return false;
+    *out = (struct kill_case){.place.durability = TMF_DURABILITY_SYNC,
+                              .place.log_size = KILL_LOG_SIZE};
+    char *rest = NULL;
+    char *engine = strtok_r(copy, ":", &rest);
+    if (!engine || strcmp(engine, "kill") != 0)
+        return false;
+    char *words[4];
+    for (size_t n = 0; n < 4; n++) {
+        words[n] = strtok_r(NULL, ":", &rest);
+        if (!words[n])
+            return false;
+    }
+    if (!parse_place(words, &out->place))
+        return false;
+    for (char *pair = strtok_r(NULL, ":", &rest); pair; pair = strtok_r(NULL, ":", &rest)) {
+        if (!parse_pair(pair, out))
+            return false;
+    }
+    bool complete = !out->death.point == !out->death.hit && !out->then.point == !out->then.hit;
+    return complete && out->transactions > 0;
+}
+
+int kill_stage_make(const char *dir, struct kill_stage *out)
+{
+    out->life = child_shared(sizeof(*out->life));
+    if (!out->life)
+        return ENOMEM;
+    return scratch_make(dir, &out->scratch);
+}
+
+/* What a child works with. */
+struct job {
+    const struct kill_case *one;
+    struct kill_life *life;
+    char path[PATH_MAX + sizeof("/storage")];
+};
+
+static int failed(struct kill_life *life, const char *doing, uint64_t k, int error)
+{
+    snprintf(life->what, sizeof(life->what), "%s %" PRIu64 " failed: %s", doing, k,
+             error_text(error));
+    return FAILED;
+}
+
+/* Leaves stores of a transaction that nobody commits. */
+static int abandon(const struct job *job, tmf_storage *storage, uint64_t k)
+{
+    const struct workload_place *place = &job->one->place;
+    tmf_writer *writer;
+    int error = tmf_write_begin(storage, &writer);
+    if (error)
+        return failed(job->life, "beginning transaction", k, error);
+    error = place->workload->apply(writer, tmf_writer_root(writer), ~place->seed, k);
+    tmf_write_end(writer);
+    return error ? failed(job->life, "abandoned transaction", k, error) : LIVED;
+}
+
+static int transact(const struct job *job, tmf_writer *writer, uint64_t k)
+{
+    const struct workload_place *place = &job->one->place;
+    volatile struct claim *claim = &job->life->claim;
+    claim->begun = k;
+    int error = workload_step(place->workload, writer, place->seed, k,
+                              workload_may_roll_back(place->strategy));
+    if (error == 0)
+        error = tmf_commit(writer);
+    if (error)
+        return failed(job->life, "transaction", k, error);
+    claim->acknowledged = k;
+    return LIVED;
+}
+
+/* Transactions [first, last], letting go of the lock now and then. */
+static int transact_all(const struct job *job, tmf_storage *storage, uint64_t first, uint64_t last)
+{
+    tmf_writer *writer = NULL;
+    int status = LIVED;
+    for (uint64_t k = first; k <= last && status == LIVED; k++) {
+        int error = writer ? 0 : tmf_write_begin(storage, &writer);
+        status =
+            error ? failed(job->life, "beginning transaction", k, error) : transact(job, writer, k);
+        if (k % HOLD_PERIOD == 0) {
+            tmf_write_end(writer);
+            writer = NULL;
+        }
+    }
+    tmf_write_end(writer);
+    return status;
+}
+
+/* Opens the storage with `size` bytes, makes the transactions, and closes it. */
+static int live_session(const struct job *job, size_t size, uint64_t first, uint64_t last)
+{
+    struct workload_place place = job->one->place;
+    place.size = size;
+    tmf_storage *storage;
+    int error = workload_create(&place, job->path, &storage);
+    if (error)
+        return failed(job->life, "opening before transaction", first, error);
+    volatile struct claim *claim = &job->life->claim;
+    claim->size_min = size;
+    claim->created = true;
+    int status = transact_all(job, storage, first, last);
+    if (status == LIVED && workload_may_roll_back(place.strategy))
+        status = abandon(job, storage, last + 1);
+    error = tmf_close(storage);
+    if (status == LIVED && error)
+        status = failed(job->life, "closing after transaction", last, error);
+    return status;
+}
+
+static int live(void *context)
+{
+    const struct job *job = context;
+    uint64_t half = (job->one->transactions + 1) / 2;
+    size_t size = job->one->place.workload->arena_size;
+    int status = live_session(job, size, 1, half);
+    if (status == LIVED)
+        status = live_session(job, size + GROWTH, half + 1, job->one->transactions);
+    return status;
+}
+
+static int recover(void *context)
+{
+    const struct job *job = context;
+    tmf_storage *storage;
+    int error = job->life->claim.created ? workload_open(&job->one->place, job->path, &storage)
+                                         : workload_create(&job->one->place, job->path, &storage);
+    if (error == 0)
+        error = tmf_close(storage);
+    return error ? failed(job->life, "recovery, begun", job->life->claim.begun, error) : LIVED;
+}
+
+static int judge(void *context)
+{
+    const struct job *job = context;
+    oracle_judge(&job->one->place, job->path, &job->life->claim, &job->life->verdict);
+    return LIVED;
+}
+
+/* What was known, and what went wrong. Returns false. */
+static bool violated(const struct kill_life *life, struct kill_outcome *out, const char *format,
+                     ...) __attribute__((format(printf, 3, 4)));
+static bool violated(const struct kill_life *life, struct kill_outcome *out, const char *format,
+                     ...)
+{
+    char recovered[32] = "nothing";
+    if (life->verdict.recovered != VERDICT_UNKNOWN)
+        snprintf(recovered, sizeof(recovered), "%" PRIu64, life->verdict.recovered);
+    size_t at = (size_t)snprintf(out->what, sizeof(out->what),
+                                 "%sacknowledged %" PRIu64 ", begun %" PRIu64 ", recovered %s\n",
+                                 life->claim.created ? "" : "creation was not acknowledged; ",
+                                 life->claim.acknowledged, life->claim.begun, recovered);
+    va_list list;
+    va_start(list, format);
+    vsnprintf(out->what + at, sizeof(out->what) - at, format, list);
+    va_end(list);
+    out->holds = false;
+    return false;
+}
+
+static int case_path(const struct kill_stage *stage, char path[PATH_MAX])
+{
+    int length = snprintf(path, PATH_MAX, "%s/%s", stage->scratch.path, CASE_FOLDER);
+    return length < PATH_MAX ? 0 : ENAMETOOLONG;
+}
+
+static void prepare(const struct kill_stage *stage, const struct kill_case *one, struct job *out)
+{
+    char folder[PATH_MAX];
+    case_path(stage, folder);
+    *out = (struct job){.one = one, .life = stage->life};
+    snprintf(out->path, sizeof(out->path), "%s/storage", folder);
+}
+
+static void sleep_us(uint64_t us)
+{
+    struct timespec time = {(time_t)(us / 1000000), (long)(us % 1000000) * 1000};
+    nanosleep(&time, NULL);
+}
+
+/* Runs a child that may die by the death it was given, and by no other. */
+static bool run_deadly(struct kill_stage *stage, int (*body)(void *), struct job *job,
+                       const char *who, uint64_t after_us, struct kill_outcome *out)
+{
+    pid_t pid;
+    struct child_end end;
+    char how[128];
+    int error = child_start(body, job, LIMIT_SECONDS, &pid);
+    if (error)
+        return violated(stage->life, out, "starting a child failed: %s", strerror(error));
+    if (after_us) {
+        sleep_us(after_us);
+        kill(pid, SIGKILL);
+    }
+    child_wait(pid, &end);
+    out->timed_out = end.timed_out;
+    out->reached = !end.exited && end.signal == SIGKILL;
+    if (out->reached || (end.exited && end.code == LIVED))
+        return true;
+    child_explain(&end, how, sizeof(how));
+    bool told = end.exited && end.code == FAILED;
+    return violated(stage->life, out, "%s %s", who, told ? stage->life->what : how);
+}
+
+bool kill_leave(struct kill_stage *stage, const struct kill_case *one, struct kill_outcome *out)
+{
+    *out = (struct kill_outcome){.holds = true};
+    *stage->life = (struct kill_life){.verdict.recovered = VERDICT_UNKNOWN};
+    char folder[PATH_MAX];
+    int error = scratch_fresh(&stage->scratch, CASE_FOLDER, folder);
+    if (error)
+        return violated(stage->life, out, "making the folder %s failed: %s", folder,
+                        strerror(error));
+    faults_points_reset();
+    if (one->death.hit)
+        faults_die_at(one->death.point, one->death.hit);
+    struct job job;
+    prepare(stage, one, &job);
+    uint64_t after_us = one->death.hit ? 0 : one->after_us;
+    bool held = run_deadly(stage, live, &job, "the life before the failure:", after_us, out);
+    /* A death that no one asked for is a crash, or somebody else's kill. */
+    if (held && out->reached && !one->death.hit && !after_us)
+        return violated(stage->life, out, "the life was killed from outside");
+    return held;
+}
+
+bool kill_recover(struct kill_stage *stage, const struct kill_case *one, struct kill_outcome *out)
+{
+    faults_points_reset();
+    if (one->then.hit)
+        faults_die_at(one->then.point, one->then.hit);
+    struct job job;
+    prepare(stage, one, &job);
+    bool reached = out->reached;
+    bool held = run_deadly(stage, recover, &job, "recovery:", 0, out);
+    out->reached = reached;
+    return held;
+}
+
+bool kill_judge(struct kill_stage *stage, const struct kill_case *one, struct kill_outcome *out)
+{
+    faults_points_reset();
+    struct job job;
+    prepare(stage, one, &job);
+    struct child_end end;
+    int error = child_run(judge, &job, LIMIT_SECONDS, &end);
+    if (error)
+        return violated(stage->life, out, "starting a child failed: %s", strerror(error));
+    if (!end.exited || end.code != LIVED) {
+        char how[128];
+        child_explain(&end, how, sizeof(how));
+        out->timed_out = end.timed_out;
+        return violated(stage->life, out, "what opened the storage afterwards %s", how);
+    }
+    const struct verdict *verdict = &stage->life->verdict;
+    return verdict->holds || violated(stage->life, out, "%s", verdict->difference.what);
+}
+
+bool kill_case_run(struct kill_stage *stage, const struct kill_case *one, struct kill_outcome *out)
+{
+    return kill_leave(stage, one, out) && (!one->then.hit || kill_recover(stage, one, out)) &&
+           kill_judge(stage, one, out);
+}
+
+int kill_save(const struct kill_stage *stage, const char *name)
+{
+    char from[PATH_MAX], to[PATH_MAX];
+    int error = case_path(stage, from);
+    if (error == 0)
+        error = scratch_fresh(&stage->scratch, name, to);
+    return error ? error : scratch_copy(from, to);
+}
+
+int kill_restore(const struct kill_stage *stage, const char *name)
+{
+    char from[PATH_MAX], to[PATH_MAX];
+    int length = snprintf(from, sizeof(from), "%s/%s", stage->scratch.path, name);
+    if (length >= PATH_MAX)
+        return ENAMETOOLONG;
+    int error = scratch_fresh(&stage->scratch, CASE_FOLDER, to);
+    return error ? error : scratch_copy(from, to);
+}
+
+/* How often the point is hit in a life that nothing ends. */
+static uint64_t count_hits(struct kill_stage *stage, const struct kill_case *one)
+{
+    struct kill_case whole = *one;
+    struct kill_outcome outcome;
+    size_t point;
+    whole.death.hit = whole.after_us = whole.then.hit = 0;
+    if (!kill_leave(stage, &whole, &outcome) || faults_point_find(one->death.point, &point) != 0)
+        return 0;
+    return faults_point_hits(point);
+}
+
+void kill_shrink(struct kill_stage *stage, struct kill_case *one)
+{
+    if (!one->death.hit && one->after_us)
+        return; /* an instant says nothing about a shorter life */
+    struct kill_case shorter = *one;
+    struct kill_outcome outcome;
+    int tries = 0;
+    for (shorter.transactions = 1; shorter.transactions < one->transactions;
+         shorter.transactions++) {
+        /* A life that fails though nothing ends it has no hits, and is tried once. */
+        uint64_t hits = one->death.hit ? count_hits(stage, &shorter) : 0;
+        shorter.death.hit = one->death.hit ? 1 : 0;
+        for (; shorter.death.hit <= hits; shorter.death.hit++) {
+            if (tries++ == SHRINK_TRIES)
+                return;
+            if (!kill_case_run(stage, &shorter, &outcome)) {
+                *one = shorter;
+                return;
+            }
+        }
+    }
+}

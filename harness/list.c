@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+/* tmf list: what there is to choose from, a sentence each. */
+#include <string.h>
+
+#include "faults/points.h"
+#include "harness/command.h"
+#include "harness/workload.h"
+
+static const char *point_name(size_t n)
+{
+    return faults_point_at(n) ? faults_point_at(n)->name : NULL;
+}
+
+static const char *point_about(size_t n)
+{
+    return faults_point_at(n)->about;
+}
+
+static const char *workload_name(size_t n)
+{
+    return workload_at(n) ? workload_at(n)->name : NULL;
+}
+
+static const char *workload_about(size_t n)
+{
+    return workload_at(n)->about;
+}
+
+static const char *engine_name(size_t n)
+{
+    return n == 0 ? "tmf" : NULL;
+}
+
+static const char *engine_about(size_t n)
+{
+    (void)n;
+    return "this library";
+}
+
+static const char *mutant_name(size_t n)
+{
+    (void)n;
+    return NULL;
+}
+
+static const struct kind {
+    const char *name;
+    const char *(*name_at)(size_t n);
+    const char *(*about_at)(size_t n);
+} kinds[] = {
+    {"points", point_name, point_about},
+    {"strategies", tmf_strategy_name, tmf_strategy_about},
+    {"indexes", tmf_index_name, tmf_index_about},
+    {"workloads", workload_name, workload_about},
+    {"engines", engine_name, engine_about},
+    {"mutants", mutant_name, NULL},
+};
+#define KIND_COUNT (sizeof(kinds) / sizeof(kinds[0]))
+
+static void print_kind(const struct kind *kind, const char *indent)
+{
+    int width = 0;
+    for (size_t n = 0; kind->name_at(n); n++)
+        width = (int)strlen(kind->name_at(n)) > width ? (int)strlen(kind->name_at(n)) : width;
+    for (size_t n = 0; kind->name_at(n); n++)
+        printf("%s%-*s  %s\n", indent, width, kind->name_at(n), kind->about_at(n));
+    if (!kind->name_at(0))
+        printf("%sthere are none yet\n", indent);
+}
+
+static int list_run(const struct arguments *arguments)
+{
+    for (size_t n = 0; n < KIND_COUNT; n++) {
+        if (arguments->word_count == 0) {
+            printf("%s%s\n", n ? "\n" : "", kinds[n].name);
+            print_kind(&kinds[n], "  ");
+        } else if (strcmp(arguments->words[0], kinds[n].name) == 0) {
+            print_kind(&kinds[n], "");
+            return STATUS_HELD;
+        }
+    }
+    if (arguments->word_count == 0)
+        return STATUS_HELD;
+    return command_fail(arguments, STATUS_USAGE,
+                        "there is no list of '%s'; there are points, strategies, indexes, "
+                        "workloads, engines and mutants",
+                        arguments->words[0]);
+}
+
+const struct command command_list = {
+    .name = "list",
+    .about = "points, strategies, indexes, workloads, engines, mutants",
+    .words = "[KIND]",
+    .word_count_max = 1,
+    .run = list_run,
+};

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+#include "harness/program.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+int program_beside(const char *relative, char path[PATH_MAX])
+{
+    char self[PATH_MAX];
+    ssize_t length = readlink("/proc/self/exe", self, sizeof(self) - 1);
+    if (length < 0)
+        return errno;
+    self[length] = '\0';
+    char *slash = strrchr(self, '/');
+    *slash = '\0'; /* the link is an absolute path */
+    int written = snprintf(path, PATH_MAX, "%s/%s", self, relative);
+    if (written < 0 || written >= PATH_MAX)
+        return ENAMETOOLONG;
+    return access(path, R_OK) == 0 ? 0 : errno;
+}
+
+/* execv wants words it could write to, though it does not. */
+int program_become(const char *const argv[])
+{
+    size_t count = 1;
+    while (argv[count] != NULL)
+        count++;
+    char **words = calloc(count + 1, sizeof(*words));
+    if (words == NULL)
+        return ENOMEM;
+    memcpy(words, argv, count * sizeof(*words));
+    execv(argv[0], words);
+    int error = errno;
+    free(words);
+    return error;
+}
+
+/* In the child. */
+static int start(void *context)
+{
+    const struct program *const *place = context;
+    const struct program *program = *place;
+    if (program->tmpdir != NULL && setenv("TMPDIR", program->tmpdir, 1) != 0)
+        return 127;
+    if (program->output != NULL) {
+        int fd = open(program->output, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+        if (fd < 0 || dup2(fd, STDOUT_FILENO) < 0) {
+            perror(program->output);
+            return 127;
+        }
+    }
+    int error = program_become(program->argv);
+    fprintf(stderr, "%s: %s\n", program->argv[0], strerror(error));
+    return 127;
+}
+
+int program_run(const struct program *program, struct child_end *out)
+{
+    return child_run(start, &program, program->limit_seconds, out);
+}

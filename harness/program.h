@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Other programs that a command runs to do its work, and where they are found: built or installed
+ * beside this one, so that a build directory may be moved, and two of them stand side by side.
+ */
+#ifndef HARNESS_PROGRAM_H
+#define HARNESS_PROGRAM_H
+
+#include <limits.h>
+
+#include "harness/child.h"
+
+/* PATH as seen from the folder of the running executable. 0 or an errno, as ENOENT. */
+int program_beside(const char *relative, char path[PATH_MAX]);
+
+/* Becomes argv[0] (a path); returns an errno where that fails. The list of words ends in NULL. */
+int program_become(const char *const argv[]);
+
+struct program {
+    const char *const *argv; /* argv[0] is a path; ends in NULL */
+    const char *output;      /* file for its standard output; NULL: where ours goes */
+    const char *tmpdir;      /* its TMPDIR; NULL: ours */
+    unsigned limit_seconds;  /* 0: none */
+};
+
+/* Runs it and waits. 0 or an errno; one that could not be started, which was said, exited with 127.
+ */
+int program_run(const struct program *program, struct child_end *out);
+
+#endif

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a command found, in the one envelope that all share:
+ *
+ *   {"schema": "tmf/1", "command", "arguments": [...], "seed", "environment": {...}, "cases",
+ *    "violations", "failures": [{"case", "what", "replay"}], "metrics": {...}, "seconds"}
+ *
+ * Text for people goes to standard output, or to standard error where the JSON took that place.
+ * Not for use by several threads at once.
+ */
+#ifndef HARNESS_RESULT_H
+#define HARNESS_RESULT_H
+
+#include <jansson.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "harness/command.h"
+
+struct result;
+
+/* Starts the clock. Ends the program where there is no memory. */
+struct result *result_new(const struct arguments *arguments);
+
+void result_add_cases(struct result *result, uint64_t count);
+
+/* One violation, reported in full: printed at once, and one of "failures". `what` may have lines.
+ */
+void result_fail(struct result *result, const char *name, const char *what, const char *replay);
+
+/* One more violation of a kind that was reported already: counted only. */
+void result_count_violation(struct result *result);
+
+uint64_t result_cases(const struct result *result);
+uint64_t result_violations(const struct result *result);
+double result_seconds(const struct result *result);
+
+/* The "metrics" object, for the command to fill; borrowed. */
+json_t *result_metrics(struct result *result);
+
+/* Where tables go; NULL-free: with --quiet it is a stream that swallows. */
+FILE *result_text(struct result *result);
+
+/* Writes the JSON, frees, and returns STATUS_HELD, STATUS_VIOLATION, or STATUS_CANNOT if the JSON
+ * could not be written. */
+int result_finish(struct result *result);
+
+/* The "environment" object: machine, kernel, file system under `dir`, compiler, revision, limits.
+ */
+json_t *environment_describe(const char *dir);
+
+#endif

@@ -1,0 +1,13 @@
+# SPDX-License-Identifier: MIT
+# For scripts that run the built command, given as -DTMF=..., in an empty folder -DDIR=...
+file(REMOVE_RECURSE ${DIR})
+file(MAKE_DIRECTORY ${DIR})
+
+# tmf(STATUS PATTERN WORDS...): must exit so, and say something that matches. Leaves it in `said`.
+function(tmf status pattern)
+  execute_process(COMMAND ${TMF} ${ARGN} RESULT_VARIABLE got OUTPUT_VARIABLE out ERROR_VARIABLE out)
+  if(NOT got STREQUAL status OR NOT out MATCHES "${pattern}")
+    message(SEND_ERROR "tmf ${ARGN}: exit status ${got}, must be ${status}; must match '${pattern}':\n${out}")
+  endif()
+  set(said "${out}" PARENT_SCOPE)
+endfunction()

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: MIT
+# Runs the built command as people do, and looks at its exit status, its words and its JSON.
+# cmake -DTMF=... -DDIR=... -DCASES=... -P tmf_test.cmake
+cmake_minimum_required(VERSION 3.25)
+file(REMOVE_RECURSE ${DIR})
+file(MAKE_DIRECTORY ${DIR})
+
+# tmf(STATUS PATTERN WORDS...): must exit so, and say something that matches. Leaves it in `said`.
+function(tmf status pattern)
+  execute_process(COMMAND ${TMF} ${ARGN} RESULT_VARIABLE got OUTPUT_VARIABLE out ERROR_VARIABLE out)
+  if(NOT got STREQUAL status OR NOT out MATCHES "${pattern}")
+    message(SEND_ERROR "tmf ${ARGN}: exit status ${got}, must be ${status}; must match '${pattern}':\n${out}")
+  endif()
+  set(said "${out}" PARENT_SCOPE)
+endfunction()
+
+# Wrong words: status 2 and a sentence that says what to do.
+tmf(2 "Usage: tmf COMMAND")
+tmf(2 "no command is called 'kil'.*--help" kil)
+tmf(2 "no strategy is called 'magic'.*tmf list" kill --strategy magic)
+tmf(2 "no workload is called 'ycsb'.*tmf list" kill --workload bank,ycsb)
+tmf(2 "no index is called 'tree'.*tmf list" kill --index tree)
+tmf(2 "powers of two" kill --quantum 48)
+tmf(2 "whole number" kill --cases many)
+tmf(2 "I/N" kill --shard 3/2)
+tmf(2 "seconds" kill --time -1)
+tmf(2 "sync, group or process" kill --durability paper)
+tmf(2 "unrecognized option" kill --unheard-of)
+tmf(2 "unrecognized option" list --cases 3)
+tmf(2 "one word too many" kill bank)
+tmf(2 "PATH is missing" check)
+tmf(2 "is no case" replay nonsense)
+tmf(2 "is no case" replay kill:undo-fsync:rb-twin:64:bank:seed=1:txns=2:point=no/such:hit=1)
+tmf(2 "there is no list of 'things'" list things)
+tmf(3 "making a folder to work in failed" kill --dir ${DIR}/nowhere)
+tmf(3 "give the path without" check ${DIR}/nothing)
+
+# Help, and lists of everything.
+tmf(0 "Usage: tmf COMMAND.*kill " --help)
+tmf(0 "^tmf [0-9]+[.][0-9]+" --version)
+tmf(0 "--cases.*--strategy" kill --help)
+foreach(kind points strategies indexes workloads engines mutants)
+  tmf(0 "." list ${kind})
+endforeach()
+tmf(0 "points.*strategies.*indexes.*workloads" list)
+
+# A sound strategy holds, and the JSON says it.
+tmf(0 "undo-fsync" kill --strategy undo-fsync --cases ${CASES} --seed 5 --dir ${DIR} --json ${DIR}/kill.json)
+file(READ ${DIR}/kill.json json)
+foreach(key schema command arguments seed environment cases violations failures metrics seconds)
+  string(JSON value ERROR_VARIABLE missing GET "${json}" ${key})
+  if(missing)
+    message(SEND_ERROR "the JSON lacks ${key}: ${missing}")
+  endif()
+  set(json_${key} "${value}")
+endforeach()
+if(NOT json_schema STREQUAL "tmf/1" OR NOT json_seed EQUAL 5 OR NOT json_violations EQUAL 0 OR
+   json_cases LESS CASES)
+  message(SEND_ERROR "the JSON is not what was run:\n${json}")
+endif()
+string(JSON workload GET "${json}" metrics runs 0 workload)
+file(GLOB left ${DIR}/tmf-*)
+if(left)
+  message(SEND_ERROR "left behind: ${left}")
+endif()
+
+# With --json - standard output is JSON and nothing else.
+execute_process(COMMAND ${TMF} kill --cases 3 --workload border --dir ${DIR} --json -
+  OUTPUT_VARIABLE json ERROR_QUIET)
+string(JSON schema GET "${json}" schema)
+
+# The negative control is caught; what it reports can be replayed, and fails again.
+tmf(1 "acknowledged [0-9]+, begun [0-9]+, recovered" kill --strategy none --cases 60 --dir ${DIR})
+if(NOT said MATCHES "replay: tmf replay '([^']+)'")
+  message(SEND_ERROR "no line to replay in:\n${said}")
+endif()
+tmf(1 "VIOLATION" replay --dir ${DIR} ${CMAKE_MATCH_1})
+tmf(0 "it holds" replay --dir ${DIR}
+  kill:undo-fsync:rb-twin:64:churn:seed=3:txns=4:point=txn/commit/before-mark:hit=2)
+tmf(0 "it holds" replay --dir ${DIR}
+  kill:undo-fsync:rb-twin:64:bank:seed=3:txns=4:point=txn/commit/begin:hit=3:then=txn/recover/begin:then-hit=1)
+
+# What it left can be looked at: here no block is damaged, there the heap is.
+tmf(1 "VIOLATION" replay --dir ${DIR}
+  kill:none:rb-twin:64:bank:seed=1:txns=2:point=workload/bank/between-accounts:hit=1)
+string(REGEX MATCH "after recovery: ([^\n]+)" where "${said}")
+set(path ${CMAKE_MATCH_1})
+tmf(0 "holds: 3 used blocks" check ${path})
+tmf(0 "quantum +64 B.*blocks.*32.0 KiB" dump ${path})
+tmf(0 "every block.*used.*free" dump --blocks ${path})
+tmf(1 "VIOLATION" replay --dir ${DIR}
+  kill:none:rb-twin:64:churn:seed=1:txns=2:point=alloc/take/after-map:hit=1)
+string(REGEX MATCH "after recovery: ([^\n]+)" where "${said}")
+tmf(1 "damaged" check ${CMAKE_MATCH_1})

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: MIT */
+#include "harness/workload.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "alloc/point.h"
+#include "harness/random.h"
+
+/* One in so many transactions is first made wrongly and rolled back. */
+#define ROLLBACK_PERIOD 4
+#define ROLLBACK_DRAW   0x726f6c6c /* apart from the draws of the workloads */
+
+extern const struct workload workload_bank, workload_churn, workload_border;
+
+static const struct workload *const workloads[] = {
+    &workload_bank,
+    &workload_churn,
+    &workload_border,
+};
+#define WORKLOAD_COUNT (sizeof(workloads) / sizeof(workloads[0]))
+
+/* The magic number of storages that hold a workload. */
+#define WORKLOAD_MAGIC UINT64_C(0x746d6677)
+
+const struct workload *workload_at(size_t n)
+{
+    return n < WORKLOAD_COUNT ? workloads[n] : NULL;
+}
+
+const struct workload *workload_find(const char *name)
+{
+    for (size_t n = 0; n < WORKLOAD_COUNT; n++) {
+        if (strcmp(workloads[n]->name, name) == 0)
+            return workloads[n];
+    }
+    return NULL;
+}
+
+static int init_root(tmf_writer *writer, void *root, void *context)
+{
+    const struct workload_place *place = context;
+    return place->workload->init(writer, root, place->seed);
+}
+
+int workload_create(const struct workload_place *place, const char *path, tmf_storage **out)
+{
+    struct workload_place init = *place; /* tmf_open() is done with it when it returns */
+    tmf_options options = {
+        .size = place->size ? place->size : place->workload->arena_size,
+        .magic = WORKLOAD_MAGIC,
+        .root_size = place->workload->root_size,
+        .root_init = init_root,
+        .root_context = &init,
+        .strategy = place->strategy,
+        .durability = place->durability,
+        .quantum = place->quantum,
+        .index = place->index,
+        .log_size = place->log_size,
+    };
+    return tmf_open(path, &options, out);
+}
+
+int workload_open(const struct workload_place *place, const char *path, tmf_storage **out)
+{
+    tmf_options options = {
+        .magic = WORKLOAD_MAGIC,
+        .root_size = place->workload->root_size,
+        .strategy = place->strategy,
+        .durability = place->durability,
+        .log_size = place->log_size,
+    };
+    return tmf_open(path, &options, out);
+}
+
+static int make_and_roll_back(const struct workload *workload, tmf_writer *writer, uint64_t seed,
+                              uint64_t k)
+{
+    int error = workload->apply(writer, tmf_writer_root(writer), ~seed, k);
+    if (error)
+        return error;
+    return tmf_rollback(writer);
+}
+
+int workload_step(const struct workload *workload, tmf_writer *writer, uint64_t seed, uint64_t k,
+                  bool may_roll_back)
+{
+    if (may_roll_back && random_below(seed, k, ROLLBACK_DRAW, ROLLBACK_PERIOD) == 0) {
+        int error = make_and_roll_back(workload, writer, seed, k);
+        if (error)
+            return error;
+    }
+    struct workload_root *root = tmf_writer_root(writer);
+    int error = workload->apply(writer, root, seed, k);
+    TMF_POINT("workload/before-number");
+    if (error == 0)
+        root->number = k;
+    return error;
+}
+
+bool workload_may_roll_back(const char *strategy)
+{
+    return strcmp(strategy, "none") != 0;
+}
+
+uint64_t workload_number(const void *root)
+{
+    return ((const struct workload_root *)root)->number;
+}
+
+const char *error_text(int error)
+{
+    const char *explained = tmf_explain();
+    return strstr(explained, tmf_strerror(error)) ? explained : tmf_strerror(error);
+}
+
+bool view_holds(const struct view *view, const void *at, size_t size)
+{
+    uintptr_t offset = (uintptr_t)at - (uintptr_t)view->arena;
+    return offset < view->arena_size && size <= view->arena_size - offset;
+}
+
+bool differs(struct difference *out, const char *format, ...)
+{
+    va_list list;
+    va_start(list, format);
+    vsnprintf(out->what, sizeof(out->what), format, list);
+    va_end(list);
+    return false;
+}
+
+bool bytes_equal(const void *is, const void *must, size_t size, struct difference *out,
+                 const char *what)
+{
+    if (memcmp(is, must, size) == 0)
+        return true;
+    const unsigned char *left = is, *right = must;
+    size_t first = 0, count = 0;
+    for (size_t n = size; n-- > 0;) {
+        if (left[n] != right[n]) {
+            first = n;
+            count++;
+        }
+    }
+    return differs(out, "%s: byte %zu of %zu is 0x%02x, must be 0x%02x (%zu bytes differ)", what,
+                   first, size, left[first], right[first], count);
+}
+
+void fill_pattern(void *to, size_t size, uint64_t seed, uint64_t k, uint64_t which)
+{
+    unsigned char *bytes = to;
+    for (size_t at = 0; at < size; at += sizeof(uint64_t)) {
+        uint64_t word = random_bits(seed, k, (which << 32) + at);
+        size_t left = size - at;
+        memcpy(bytes + at, &word, left < sizeof(word) ? left : sizeof(word));
+    }
+}

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A workload is a pure function of (seed, transaction number): transaction k always makes the same
+ * stores, whoever runs it and whenever. So what the arena must hold after transaction k is known
+ * without having watched, and oracle.h compares it in full. A new storage is at transaction 0.
+ *
+ * Each workload comes twice: as stores into an arena (init, apply), and as a model in ordinary
+ * memory (model_init, model_apply), which share only the pure functions that decide what to do.
+ * The root object begins with struct workload_root; only workload_step() changes it.
+ *
+ * To add one: NAME.c here defines `const struct workload workload_NAME`, and workload.c lists it.
+ */
+#ifndef HARNESS_WORKLOAD_H
+#define HARNESS_WORKLOAD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "txn/tmf.h"
+
+struct workload_root {
+    uint64_t number; /* of the last transaction, the R of the oracle's rule */
+};
+
+/* Where a storage's content lies while a reader or writer is held. */
+struct view {
+    const void *root;
+    const unsigned char *arena;
+    size_t arena_size; /* bytes */
+};
+
+/* The first thing that was not as it must be, as a sentence. */
+struct difference {
+    char what[512];
+};
+
+/* A block as the one who allocated it knows it. */
+#define WORKLOAD_BLOCKS_MAX 32
+struct block {
+    const void *at;
+    size_t size; /* bytes */
+};
+
+struct workload {
+    const char *name;
+    const char *about;
+    size_t root_size;  /* bytes */
+    size_t arena_size; /* bytes that are enough for any number of transactions */
+    size_t model_size; /* bytes */
+
+    /* Fills the zeroed root of a new storage. 0 or an error of the library. */
+    int (*init)(tmf_writer *writer, void *root, uint64_t seed);
+    /* The stores of transaction k; does not commit. 0 or an error of the library. */
+    int (*apply)(tmf_writer *writer, void *root, uint64_t seed, uint64_t k);
+
+    void (*model_init)(void *model, uint64_t seed); /* `model` is zeroed */
+    void (*model_apply)(void *model, uint64_t seed, uint64_t k);
+    /* The blocks that the workload holds, which are all that the heap may; returns how many, at
+     * most WORKLOAD_BLOCKS_MAX. Asked only where the content is the model's. */
+    size_t (*blocks)(const void *root, struct block out[WORKLOAD_BLOCKS_MAX]);
+    /* Is the content the model's, to the last byte? `out` says what is not. Follows no pointer
+     * that leads out of the arena. */
+    bool (*equal)(const void *model, const struct view *view, struct difference *out);
+};
+
+/* The n-th workload, NULL past the last; and by name, NULL if there is none. */
+const struct workload *workload_at(size_t n);
+const struct workload *workload_find(const char *name);
+
+/* How a storage for a workload is made or opened. */
+struct workload_place {
+    const struct workload *workload;
+    uint64_t seed;
+    const char *strategy;
+    const char *index;
+    size_t quantum; /* bytes */
+    tmf_durability durability;
+    size_t log_size; /* bytes kept between transactions; 0: the library's default */
+    size_t size;     /* of the arena, bytes; 0: arena_size of the workload */
+};
+
+/* Opens PATH (a larger place->size grows it), or, where there is none, makes it with the workload
+ * at transaction 0. */
+int workload_create(const struct workload_place *place, const char *path, tmf_storage **out);
+/* Opens what must be there, as it is; place->size is not looked at. */
+int workload_open(const struct workload_place *place, const char *path, tmf_storage **out);
+
+/*
+ * Makes the stores of transaction k and sets the root's number; the caller commits. With
+ * `may_roll_back` some transactions are first made with other stores and rolled back.
+ */
+int workload_step(const struct workload *workload, tmf_writer *writer, uint64_t seed, uint64_t k,
+                  bool may_roll_back);
+
+/* False for the one strategy that cannot, the negative control. */
+bool workload_may_roll_back(const char *strategy);
+
+/* The root's number. */
+uint64_t workload_number(const void *root);
+
+/* What the library says about its last failure in this thread, `error`. */
+const char *error_text(int error);
+
+/* Helpers of workloads. */
+bool view_holds(const struct view *view, const void *at, size_t size);
+bool differs(struct difference *out, const char *format, ...)
+    __attribute__((format(printf, 2, 3))); /* fills `out`, returns false */
+/* Compares bytes; the difference is "WHAT: byte 17 is 0x00, must be 0xff". */
+bool bytes_equal(const void *is, const void *must, size_t size, struct difference *out,
+                 const char *what);
+/* Fills with bytes of (seed, k, which). */
+void fill_pattern(void *to, size_t size, uint64_t seed, uint64_t k, uint64_t which);
+
+#endif
