@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The folder that the benchmarks work in: made inside TMF_BENCH_DIR, else inside the current
+ * directory, never in /tmp by default, which may be memory; removed with its content at the end.
+ */
+#ifndef TMF_BENCH_FOLDER_H
+#define TMF_BENCH_FOLDER_H
+
+#include <string>
+
+class folder
+{
+  public:
+    folder(); /* throws std::system_error; warns on stderr where syncs cost nothing */
+    ~folder();
+    folder(const folder &) = delete;
+    folder &operator=(const folder &) = delete;
+
+    std::string path(const char *name) const;
+
+  private:
+    std::string name_;
+};
+
+#endif

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * tmf_bench: all benchmarks in one program, so that what is compared runs in one process, in one
+ * run, in random order. Takes Google Benchmark's options; `tmf bench` is its usual caller. Exits 2
+ * for an option it does not know, or a filter that nothing matches.
+ */
+#include <benchmark/benchmark.h>
+
+#include <algorithm>
+#include <cmath>
+#include <exception>
+#include <iostream>
+#include <iterator>
+#include <regex>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "bench.h"
+
+namespace
+{
+
+/* The variation of a counter that is always 0 is not a number. */
+void drop_what_json_cannot_say(benchmark::UserCounters &counters)
+{
+    for (auto at = counters.begin(); at != counters.end();)
+        at = std::isfinite(at->second.value) ? std::next(at) : counters.erase(at);
+}
+
+/*
+ * Google Benchmark appends how it was told to measure to every name (/iterations:200000,
+ * /manual_time). The names here are stable whatever becomes of that, so it is taken off.
+ */
+template <class reporter> class plain_names : public reporter
+{
+  public:
+    using run = benchmark::BenchmarkReporter::Run;
+
+    void ReportRuns(const std::vector<run> &runs) override
+    {
+        std::vector<run> renamed = runs;
+        for (run &each : renamed) {
+            drop_what_json_cannot_say(each.counters);
+            each.run_name.iterations.clear();
+            each.run_name.repetitions.clear();
+            each.run_name.time_type.clear();
+        }
+        reporter::ReportRuns(renamed);
+    }
+};
+
+/* Where results go to a file, a person has asked somebody else for the table. */
+class silence : public benchmark::BenchmarkReporter
+{
+  public:
+    bool ReportContext(const Context &) override
+    {
+        return true;
+    }
+    void ReportRuns(const std::vector<Run> &) override
+    {
+    }
+};
+
+/* So that $ stands for the end of a name as it is here. */
+std::string plain_filter()
+{
+    return std::regex_replace(benchmark::GetBenchmarkFilter(), std::regex("\\$"), "(/|$$)");
+}
+
+bool writes_file(int argc, char **argv)
+{
+    return std::any_of(argv, argv + argc, [](const char *argument) {
+        return std::string_view(argument).rfind("--benchmark_out=", 0) == 0;
+    });
+}
+
+int run_all(int argc, char **argv)
+{
+    bool to_file = writes_file(argc, argv); /* before Initialize takes the options away */
+    benchmark::Initialize(&argc, argv);
+    if (benchmark::ReportUnrecognizedArguments(argc, argv))
+        return 2;
+    folder where;
+    register_alloc_benchmarks();
+    register_txn_benchmarks(where);
+    register_read_benchmarks(where);
+    plain_names<benchmark::ConsoleReporter> console;
+    plain_names<benchmark::JSONReporter> json;
+    silence nothing;
+    std::size_t matched = to_file
+                              ? benchmark::RunSpecifiedBenchmarks(&nothing, &json, plain_filter())
+                              : benchmark::RunSpecifiedBenchmarks(&console, plain_filter());
+    benchmark::Shutdown();
+    return matched > 0 ? 0 : 2;
+}
+
+} // namespace
+
+int main(int argc, char **argv)
+{
+    try {
+        return run_all(argc, argv);
+    } catch (const std::exception &failure) {
+        std::cerr << "tmf_bench: " << failure.what() << '\n';
+        return 3;
+    }
+}

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * read/begin_end/alone: begin and end of a read while nobody else has a view: the process takes its
+ * lock on the file and gives it back. read/begin_end/beside_reader: the same while another thread
+ * holds a reader, so that the process keeps its lock.
+ *
+ * Held fixed: the default strategy, no writer, the number of reads. The clock is read once for
+ * `reads_at_once` of them, and the other thread begins anew for as many: txn/ lets only so many
+ * readers of a process hand on its lock before other processes must have had a chance. Checked:
+ * every result.
+ */
+#include <benchmark/benchmark.h>
+
+#include <chrono>
+#include <exception>
+#include <future>
+#include <optional>
+#include <thread>
+
+#include "bench.h"
+#include "storage.h"
+
+namespace
+{
+
+constexpr int reads_at_once = 32;
+constexpr int iterations = 2000;
+
+/* Holds a reader in a thread of its own, as a thread may hold only one. */
+class other_reader
+{
+  public:
+    explicit other_reader(tmf_storage *storage)
+    {
+        std::promise<int> begun;
+        std::future<int> result = begun.get_future();
+        thread_ =
+            std::thread([storage, begun = std::move(begun), end = end_.get_future()]() mutable {
+                tmf_reader *reader = nullptr;
+                begun.set_value(tmf_read_begin(storage, &reader));
+                end.wait();
+                tmf_read_end(reader);
+            });
+        error = result.get();
+    }
+    ~other_reader()
+    {
+        end_.set_value();
+        thread_.join();
+    }
+    other_reader(const other_reader &) = delete;
+    other_reader &operator=(const other_reader &) = delete;
+
+    int error;
+
+  private:
+    std::promise<void> end_;
+    std::thread thread_;
+};
+
+void read_once(tmf_storage *storage)
+{
+    tmf_reader *reader = nullptr;
+    storage_must(tmf_read_begin(storage, &reader));
+    benchmark::DoNotOptimize(tmf_reader_root(reader));
+    tmf_read_end(reader);
+}
+
+double seconds_per_read(tmf_storage *storage)
+{
+    auto start = std::chrono::steady_clock::now();
+    for (int i = 0; i < reads_at_once; i++)
+        read_once(storage);
+    std::chrono::duration<double> spent = std::chrono::steady_clock::now() - start;
+    return spent.count() / reads_at_once;
+}
+
+void measure_reads(benchmark::State &state, const folder &where, bool beside)
+{
+    storage store(where, nullptr);
+    while (state.KeepRunning()) {
+        std::optional<other_reader> other;
+        if (beside)
+            storage_must(other.emplace(store.handle).error);
+        state.SetIterationTime(seconds_per_read(store.handle));
+    }
+}
+
+void read_begin_end(benchmark::State &state, const folder *where, bool beside)
+{
+    try {
+        measure_reads(state, *where, beside);
+    } catch (const std::exception &failure) {
+        state.SkipWithError(failure.what());
+    }
+}
+
+} // namespace
+
+void register_read_benchmarks(const folder &where)
+{
+    for (bool beside : {false, true})
+        benchmark::RegisterBenchmark(beside ? "read/begin_end/beside_reader"
+                                            : "read/begin_end/alone",
+                                     read_begin_end, &where, beside)
+            ->UseManualTime()
+            ->Iterations(iterations);
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One storage of 160 MiB, made once per run and opened by each benchmark with the strategy it
+ * measures: any strategy opens what any other left. Its root object points to one block of
+ * `pages_max` aligned pages, every one of which was written and synced, so that no benchmark pays
+ * for the disk's first allocation of a block.
+ */
+#ifndef TMF_BENCH_STORAGE_H
+#define TMF_BENCH_STORAGE_H
+
+#include <cstddef>
+#include <cstdint>
+#include <stdexcept>
+#include <string>
+
+#include "folder.h"
+#include "txn/tmf.h"
+
+constexpr std::size_t storage_page_size = 4096;
+constexpr std::size_t storage_pages = 36864; /* of the block: 144 MiB of the 160 */
+
+/* Throws with tmf_explain()'s sentence. */
+void storage_must(int error);
+
+class storage
+{
+  public:
+    storage(const folder &where, const char *strategy);
+    ~storage();
+    storage(const storage &) = delete;
+    storage &operator=(const storage &) = delete;
+
+    /* The number at the start of page i of the block; the caller holds a reader or writer. */
+    std::uint64_t &number(std::size_t page)
+    {
+        return *reinterpret_cast<std::uint64_t *>(pages_ + page * storage_page_size);
+    }
+    tmf_stats stats() const
+    {
+        tmf_stats stats = {};
+        tmf_stats_get(handle, &stats);
+        return stats;
+    }
+
+    tmf_storage *handle = nullptr;
+
+  private:
+    char *pages_;
+};
+
+#endif

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * commit/STRATEGY/pages:K: the time of one whole transaction (begin, a store to each of K pages,
+ * commit, end) that a returned commit makes durable as the strategy can. limit/pages:K: what no
+ * transaction on this disk can beat, one pwrite of K pages, one after the other, over what was
+ * written before, and one fdatasync, in the same folder. Both in one run, in random order, so that
+ * their ratio holds where the disk's own speed drifts.
+ *
+ * Held fixed: the arena (160 MiB, every page written before), the pages of each transaction (one
+ * drawn from each K-th part of it, from a fixed seed), 8 bytes stored per page. Manual time:
+ * drawing the pages is outside. Checked: every call's result; the pages of the last transaction are
+ * read back; as many pages were dirtied as were stored to, at least (`none` does not look).
+ *
+ * Counters per transaction, from tmf_stats: pages_dirtied, log_bytes, syncs.
+ */
+#include <benchmark/benchmark.h>
+
+#include <cerrno>
+#include <chrono>
+#include <cstdint>
+#include <fcntl.h>
+#include <random>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <unistd.h>
+#include <vector>
+
+#include "bench.h"
+#include "storage.h"
+
+namespace
+{
+
+using steady = std::chrono::steady_clock;
+
+double seconds_since(steady::time_point start)
+{
+    return std::chrono::duration<double>(steady::now() - start).count();
+}
+
+class scattered
+{
+  public:
+    explicit scattered(std::size_t count) : pages(count)
+    {
+    }
+    void draw()
+    {
+        std::size_t stride = storage_pages / pages.size();
+        for (std::size_t i = 0; i < pages.size(); i++)
+            pages[i] = i * stride + random_() % stride;
+    }
+    std::vector<std::size_t> pages;
+
+  private:
+    std::mt19937_64 random_{1};
+};
+
+void transact(storage &store, const std::vector<std::size_t> &pages, std::uint64_t number)
+{
+    tmf_writer *writer = nullptr;
+    storage_must(tmf_write_begin(store.handle, &writer));
+    for (std::size_t page : pages)
+        store.number(page) = number;
+    int error = tmf_commit(writer);
+    tmf_write_end(writer);
+    storage_must(error);
+}
+
+void check_stored(storage &store, const std::vector<std::size_t> &pages, std::uint64_t number)
+{
+    tmf_reader *reader = nullptr;
+    storage_must(tmf_read_begin(store.handle, &reader));
+    bool all_there = true;
+    for (std::size_t page : pages)
+        all_there &= store.number(page) == number;
+    tmf_read_end(reader);
+    if (!all_there)
+        throw std::runtime_error("a committed number is not there");
+}
+
+void report_counters(benchmark::State &state, const tmf_stats &before, const tmf_stats &after)
+{
+    auto counter = [&state](const char *name, std::uint64_t count) {
+        state.counters[name] =
+            benchmark::Counter(static_cast<double>(count), benchmark::Counter::kAvgIterations);
+    };
+    counter("pages_dirtied", after.pages_dirtied - before.pages_dirtied);
+    counter("log_bytes", after.log_bytes - before.log_bytes);
+    counter("syncs", after.syncs - before.syncs);
+}
+
+void measure_commit(benchmark::State &state, const folder &where, const char *strategy)
+{
+    storage store(where, strategy);
+    scattered where_to(static_cast<std::size_t>(state.range(0)));
+    static std::uint64_t number =
+        0; /* never stored twice, so that reading it back proves something */
+    std::uint64_t first = number;
+    tmf_stats before = store.stats();
+    while (state.KeepRunning()) {
+        where_to.draw();
+        number++;
+        auto start = steady::now();
+        transact(store, where_to.pages, number);
+        state.SetIterationTime(seconds_since(start));
+    }
+    tmf_stats after = store.stats();
+    check_stored(store, where_to.pages, number);
+    std::uint64_t stored_to = (number - first) * where_to.pages.size();
+    bool counts_pages = std::string_view(strategy) != "none";
+    if (counts_pages && after.pages_dirtied - before.pages_dirtied < stored_to)
+        throw std::runtime_error("fewer pages were dirtied than were stored to");
+    report_counters(state, before, after);
+}
+
+void commit(benchmark::State &state, const folder *where, const char *strategy)
+{
+    try {
+        measure_commit(state, *where, strategy);
+    } catch (const std::exception &failure) {
+        state.SkipWithError(failure.what());
+    }
+}
+
+/* A file as large as the arena, every byte of it written before. */
+class written_file
+{
+  public:
+    explicit written_file(const folder &where)
+    {
+        std::string path = where.path("limit");
+        descriptor = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+        must(descriptor >= 0);
+        constexpr off_t size = storage_pages * storage_page_size;
+        if (lseek(descriptor, 0, SEEK_END) == size)
+            return;
+        std::vector<char> part(1 << 20, 1);
+        for (off_t at = 0; at < size; at += static_cast<off_t>(part.size()))
+            write(part.data(), part.size(), at);
+        must(fsync(descriptor) == 0);
+    }
+    ~written_file()
+    {
+        close(descriptor);
+    }
+    written_file(const written_file &) = delete;
+    written_file &operator=(const written_file &) = delete;
+
+    void write(const char *from, std::size_t size, off_t at) const
+    {
+        must(pwrite(descriptor, from, size, at) == static_cast<ssize_t>(size));
+    }
+    static void must(bool done)
+    {
+        if (!done)
+            throw std::system_error(errno, std::generic_category(), "the file of the limit");
+    }
+    int descriptor;
+};
+
+void measure_limit(benchmark::State &state, const folder &where)
+{
+    written_file file(where);
+    auto pages = static_cast<std::size_t>(state.range(0));
+    std::vector<char> bytes(pages * storage_page_size);
+    std::mt19937_64 random(1);
+    while (state.KeepRunning()) {
+        bytes[0]++;
+        std::size_t first = random() % (storage_pages - pages);
+        auto start = steady::now();
+        file.write(bytes.data(), bytes.size(), static_cast<off_t>(first * storage_page_size));
+        written_file::must(fdatasync(file.descriptor) == 0);
+        state.SetIterationTime(seconds_since(start));
+    }
+}
+
+void limit(benchmark::State &state, const folder *where)
+{
+    try {
+        measure_limit(state, *where);
+    } catch (const std::exception &failure) {
+        state.SkipWithError(failure.what());
+    }
+}
+
+} // namespace
+
+void register_txn_benchmarks(const folder &where)
+{
+    const std::vector<std::int64_t> pages = {1, 4, 16, 64, 256};
+    auto sweep = [&pages](benchmark::internal::Benchmark *family) {
+        family->ArgName("pages")->UseManualTime()->Unit(benchmark::kMicrosecond);
+        for (std::int64_t count : pages)
+            family->Arg(count);
+    };
+    sweep(benchmark::RegisterBenchmark("limit", limit, &where));
+    for (std::size_t i = 0; tmf_strategy_name(i) != nullptr; i++) {
+        const char *strategy = tmf_strategy_name(i);
+        std::string name = std::string("commit/") + strategy;
+        sweep(benchmark::RegisterBenchmark(name.c_str(), commit, &where, strategy));
+    }
+}

@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: MIT
+# Runs tmf run, bench and report as people do.
+# cmake -DTMF=... -DDIR=... -DBENCH=ON|OFF -P campaign_test.cmake
+cmake_minimum_required(VERSION 3.25)
+include(${CMAKE_CURRENT_LIST_DIR}/../harness/tmf_run.cmake)
+
+function(page_must_say path sentence)
+  file(READ ${path} page)
+  if(NOT page MATCHES "${sentence}")
+    message(SEND_ERROR "${path} does not say '${sentence}'")
+  endif()
+endfunction()
+
+# Without benchmarks a run is short; that they are missing is said, and is its exit status.
+if(NOT BENCH)
+  tmf(3 "not built.*none +[0-9]+ +[1-9][0-9]* +caught +caught.*bench +0 +0 +held +not run"
+    run --time 30 --out ${DIR}/run)
+  page_must_say(${DIR}/run/report.html "✓ caught")
+  page_must_say(${DIR}/run/report.html "Not run.")
+  return()
+endif()
+
+set(shortest --dir ${DIR} --repetitions 2 --min-time 0.01)
+set(some "alloc_free/.*:100$|alloc_free/.*:1000$|read/")
+tmf(0 "quantum:64/free_blocks:100 .*read/begin_end/alone .*RMS error"
+  bench ${shortest} --filter ${some} --json ${DIR}/bench.json)
+tmf(0 "commit/undo-fsync/pages:4 .* x +pages_dirtied=4 " bench ${shortest} --filter "pages:4$")
+tmf(0 "" report ${DIR}/bench.json --out ${DIR}/page.html)
+page_must_say(${DIR}/page.html "times the blocks")
+tmf(2 "Failed to match" bench ${shortest} --filter nothing)
+tmf(2 "no value for this option" bench --repetitions 0)
+tmf(2 "is no JSON" report ${DIR}/page.html --out ${DIR}/other.html)
+tmf(2 "FILES... is missing" report)
+tmf(2 "no value for this option" run --profile slow)
+file(GLOB left ${DIR}/tmf-*)
+if(left)
+  message(SEND_ERROR "tmf bench left behind: ${left}")
+endif()

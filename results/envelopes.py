@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: MIT
+"""Reading what the commands wrote. Whatever is not an envelope ends here, in a sentence."""
+import json
+import shlex
+from dataclasses import dataclass
+
+FIELDS = {"command": str, "arguments": list, "environment": dict, "cases": int, "violations": int,
+          "failures": list, "metrics": dict, "seconds": (int, float)}
+# What the entries of a command's list have to carry.
+LISTS = {
+    "kill": ("runs", ("strategy", "cases", "violations")),
+    "threads": ("runs", ("strategy", "cases", "violations")),
+    "procs": ("runs", ("strategy", "cases", "violations")),
+    "bench": ("benchmarks", ("run_name", "run_type")),
+}
+
+
+class Malformed(Exception):
+    """A file that is not what it should be; the text names the file and what is wrong with it."""
+
+
+@dataclass(frozen=True)
+class Envelope:
+    path: str
+    command: str
+    arguments: tuple
+    environment: dict
+    cases: int
+    violations: int
+    failures: tuple
+    metrics: dict
+    seconds: float
+
+    def runs(self):
+        return self.metrics.get("runs", [])
+
+    def again(self):
+        """The line that measures this again; where it wrote its JSON is nobody's business."""
+        words, skip = ["tmf", self.command], False
+        for word in self.arguments:
+            if not (skip or word.startswith("--json") or word in ("-j", "--quiet", "-q")):
+                words.append(word)
+            skip = word in ("--json", "-j")
+        return shlex.join(words)
+
+
+def load(path):
+    try:
+        with open(path, encoding="utf-8") as file:
+            content = json.load(file)
+    except OSError as error:
+        raise Malformed(f"{path} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise Malformed(f"{path} is no JSON: {error}") from error
+    if not isinstance(content, dict) or content.get("schema") != "tmf/1":
+        raise Malformed(f'{path} is no result of tmf: its "schema" is not "tmf/1"')
+    for name, kind in FIELDS.items():
+        if not isinstance(content.get(name), kind):
+            raise Malformed(f'{path} is damaged: "{name}" is missing or of the wrong type')
+    check_list(path, content)
+    found = {name: content[name] for name in FIELDS}
+    found["arguments"] = tuple(content["arguments"])
+    found["failures"] = tuple(content["failures"])
+    return Envelope(path=path, **found)
+
+
+def check_list(path, content):
+    name, keys = LISTS.get(content["command"], ("runs", ()))
+    entries = content["metrics"].get(name, [])
+    whole = isinstance(entries, list) and all(isinstance(entry, dict) for entry in entries)
+    missing = [key for key in keys if not whole or any(key not in entry for entry in entries)]
+    if not whole or missing:
+        raise Malformed(f'{path} is damaged: "metrics.{name}" is no list of objects with '
+                        f'{", ".join(missing or ("fields",))}')

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: MIT
+"""The figures, each a function from numbers to SVG. Lines are labelled where they end; error bars
+are the smallest and the largest of all repetitions."""
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib import pyplot
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
+
+import svg
+
+LABEL_HEIGHT = 12  # points between two labels, at least
+SUPERSCRIPT = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def sweep(lines, name, description, x_label, y_label, x_ticks, log_y=False):
+    """lines: (label, x values, points or numbers, fit or None). x is logarithmic."""
+    figure, axes = pyplot.subplots()
+    axes.set(xscale="log", yscale="log" if log_y else "linear", xlabel=x_label)
+    axes.set_title(y_label, loc="left", fontsize=10.5)
+    axes.xaxis.set_major_locator(FixedLocator(x_ticks))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short(value)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: grouped(value)))
+    ends = [draw_line(axes, line, colour) for line, colour in zip(lines, svg.SERIES)]
+    if not log_y:
+        axes.set_ylim(0, 1.12 * axes.get_ylim()[1])
+    label_ends(figure, axes, ends)
+    return svg.inline(figure, name, description)
+
+
+def draw_line(axes, line, colour):
+    label, x, values, fit = line
+    middle = [value.median for value in values]
+    bars = [[value.median - value.low for value in values],
+            [value.high - value.median for value in values]]
+    axes.plot(x, middle, color=colour, marker="o", linewidth=0 if fit else 1.8)
+    if np.any(bars):
+        axes.errorbar(x, middle, yerr=bars, color=colour, fmt="none", elinewidth=1.8)
+    if fit:
+        smooth = np.geomspace(min(x), max(x), 50)
+        axes.plot(smooth, fit.coefficient * np.log2(smooth), color=colour, linestyle=(0, (4, 3)))
+    return x[-1], middle[-1], label, colour
+
+
+def label_ends(figure, axes, ends):
+    """To the right of each line's last point, pushed apart where they would overlap."""
+    figure.canvas.draw()
+    heights = np.array([axes.transData.transform(end[:2])[1] for end in ends]) * 72 / figure.dpi
+    order = np.argsort(heights)
+    places = heights[order]
+    for n in range(1, len(places)):
+        places[n] = max(places[n], places[n - 1] + LABEL_HEIGHT)
+    places -= np.mean(places - heights[order])
+    for n, place in zip(order, places):
+        x, y, label, colour = ends[n]
+        axes.annotate(label, (x, y), xytext=(8, place - heights[n]), textcoords="offset points",
+                      va="center", color=colour, annotation_clip=False)
+
+
+@dataclass(frozen=True)
+class Range:
+    """A row of ranges(): a line, and marks on it at (value, word, side of the word)."""
+    label: str
+    low: float
+    high: float
+    marks: tuple
+
+
+SIDES = {"left": {"xytext": (-7, 0), "ha": "right", "va": "center"},
+         "below": {"xytext": (0, -6), "ha": "center", "va": "top"},
+         "right": {"xytext": (7, 0), "ha": "left", "va": "center"}}
+
+
+def ranges(rows, name, description, x_label):
+    """One above the other, each below its label; time is logarithmic."""
+    figure, axes = pyplot.subplots(figsize=(4.6, 0.8 + 0.5 * len(rows)))
+    for n, row in enumerate(rows):
+        axes.text(0, n - 0.45, row.label, transform=axes.get_yaxis_transform(), va="center")
+        axes.plot([row.low, row.high], [n, n], color=svg.SERIES[0])
+        for value, word, side in row.marks:
+            axes.plot(value, n, "o", color=svg.SERIES[0])
+            axes.annotate(word, (value, n), textcoords="offset points", **SIDES[side])
+    axes.set(xscale="log", xlabel=x_label, ylim=(len(rows) - 0.6, -0.75), yticks=())
+    axes.margins(x=0.18)
+    axes.spines["left"].set_visible(False)
+    decades = np.log10(max(row.high for row in rows) / min(row.low for row in rows))
+    axes.xaxis.set_major_locator(LogLocator(subs=(1,) if decades > 1.5 else (1, 2, 5)))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short(value)))
+    return svg.inline(figure, name, description)
+
+
+def short(value):
+    """1000000 as 10⁶; numbers that are no power of ten, and small ones, as they are."""
+    power = round(np.log10(value))
+    if value >= 100 and np.isclose(value, 10.0 ** power):
+        return "10" + str(power).translate(SUPERSCRIPT)
+    return grouped(value)
+
+
+def grouped(value):
+    text = f"{value:,.0f}" if float(value).is_integer() else f"{value:,.6g}"
+    return text.replace(",", "\u202f")

@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: MIT
+"""Runs report.py as `tmf report` does, on envelopes made by hand, and looks at the page."""
+import json
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+import unittest
+from html.parser import HTMLParser
+
+HERE = pathlib.Path(__file__).parent
+FIXTURES = HERE / "fixtures"
+
+
+class Page(HTMLParser):
+    """The cells of every table, by its caption; ids; and what the page refers to."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tables, self.ids, self.references, self.open = {}, [], [], []
+        self.caption, self.row = "", None
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        attributes = dict(attributes)
+        self.open.append(tag)
+        self.ids += [attributes["id"]] if "id" in attributes else []
+        self.references += [attributes[key] for key in ("href", "src") if key in attributes]
+        if tag == "tr":
+            self.row = []
+            self.tables.setdefault(self.caption, []).append(self.row)
+        elif tag in ("td", "th"):
+            self.row.append("")
+        elif tag == "caption":
+            self.caption = ""
+
+    def handle_endtag(self, tag):
+        if tag in self.open:
+            del self.open[len(self.open) - 1 - self.open[::-1].index(tag):]
+
+    def handle_data(self, data):
+        if "caption" in self.open:
+            self.caption += data
+        elif "td" in self.open or "th" in self.open:
+            self.row[-1] = f"{self.row[-1]} {data.strip()}".strip()
+
+    def table(self, caption):
+        """Cells by (first cell of the row, first word of the head of the column)."""
+        head, *rows = next(rows for name, rows in self.tables.items() if name.startswith(caption))
+        return {(row[0], word.split()[0]): cell for row in rows for word, cell in zip(head, row)}
+
+
+def report(*files):
+    with tempfile.TemporaryDirectory() as folder:
+        out = pathlib.Path(folder) / "page.html"
+        done = subprocess.run([sys.executable, "-B", HERE / "report.py", "--out", out, *files],
+                              capture_output=True, text=True, check=False)
+        return done, out.read_text(encoding="utf-8") if out.exists() else ""
+
+
+def fixture(name):
+    return json.loads((FIXTURES / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def report_of(content):
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+        file.write(content if isinstance(content, str) else json.dumps(content))
+        file.flush()
+        return report(file.name)
+
+
+def number(text):
+    return int(re.sub(r"\s", "", text))
+
+
+class ReportTest(unittest.TestCase):
+    def page(self, *names):
+        done, text = report(*(FIXTURES / f"{name}.json" for name in names))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return text
+
+    def test_verdicts_are_the_numbers_of_the_envelopes(self):
+        verdicts = Page(self.page("kill", "kill-none", "threads", "procs")).table("Strategy")
+        for model in ("kill", "threads", "procs"):
+            held = re.fullmatch(r"✓ held ([\d\s]+) cases", verdicts["undo-fsync", model])
+            self.assertEqual(number(held[1]), fixture(model)["cases"])
+        caught = re.fullmatch(r"✓ caught ([\d\s]+) in ([\d\s]+) cases first at (.*)",
+                              verdicts["none", "kill"])
+        control = fixture("kill-none")
+        self.assertEqual(number(caught[1]), control["violations"])
+        self.assertEqual(number(caught[2]), control["cases"])
+        self.assertEqual(re.sub(r"\s", "", caught[3]), control["failures"][0]["case"])
+
+    def test_what_was_not_run_is_said(self):
+        text = self.page("kill")
+        verdicts = Page(text).table("Strategy")
+        self.assertEqual(verdicts["undo-fsync", "threads"], "not run")
+        self.assertEqual(verdicts["undo-fsync", "procs"], "not run")
+        self.assertEqual(text.count("Not run."), 4)  # every other answer
+
+        empty = fixture("bench")
+        empty["metrics"] = {}
+        done, text = report_of(empty)
+        self.assertEqual((done.returncode, text.count("Not run.")), (0, 4))
+
+    def test_a_control_that_holds_is_marked(self):
+        control = fixture("kill-none")
+        control["metrics"]["runs"][0]["violations"] = 0
+        _, text = report_of(control)
+        self.assertTrue(Page(text).table("Strategy")["none", "kill"].startswith("✗ held"))
+
+    def test_multiples_are_ratios_of_medians(self):
+        table = Page(self.page("bench")).table("Per transaction")
+        times = {}
+        for row in fixture("bench")["metrics"]["benchmarks"]:
+            if row["run_type"] == "iteration":
+                times.setdefault(row["run_name"], []).append(row["real_time"])
+        for pages in (1, 4, 16, 64, 256):
+            name = f"commit/undo-fsync/pages:{pages}"
+            ratio = sorted(times[name])[1] / sorted(times[f"limit/pages:{pages}"])[1]
+            self.assertEqual(table[name, "times"].split(" (")[0], f"{ratio:.3g}")
+
+    def test_page_stands_alone_and_is_sound(self):
+        text = self.page("kill", "kill-none", "threads", "procs", "bench")
+        page = Page(text)
+        self.assertNotRegex(text, "https?:")
+        self.assertNotIn("@import", text)
+        self.assertEqual(len(page.ids), len(set(page.ids)), "ids are unique")
+        for reference in page.references:
+            self.assertTrue(reference.startswith("#") and reference[1:] in page.ids, reference)
+        self.assertEqual(text.count("<svg"), 6)
+        self.assertEqual(text.count('role="img" aria-label='), 6)
+
+    def test_again_leaves_out_where_the_json_went(self):
+        self.assertIn("<code>tmf bench --repetitions 3 --min-time 0.05</code>", self.page("bench"))
+
+    def test_malformed_files_end_in_a_sentence(self):
+        damaged = fixture("kill")
+        damaged["metrics"]["runs"][0].pop("cases")
+        cases = {"{": "is no JSON", "[]": "is no result of tmf", json.dumps(damaged): "is damaged",
+                 '{"schema": "tmf/1"}': "is damaged"}
+        for content, sentence in cases.items():
+            done, text = report_of(content)
+            self.assertEqual((done.returncode, text), (2, ""))
+            self.assertRegex(done.stderr, f"^tmf report: .*{sentence}.*\n$")
+        self.assertEqual(report("/nonexistent")[0].returncode, 2)
+        self.assertEqual(report(FIXTURES / "bench.json", FIXTURES / "bench.json")[0].returncode, 2)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: MIT
+"""Strategy by fault model: held, caught, or not run. Numbers are sums of the envelopes' runs."""
+from dataclasses import dataclass
+
+MODELS = {
+    "kill": "The process dies",
+    "threads": "Threads race",
+    "procs": "Processes race, lock holders die",
+}
+CONTROLS = ("none",)  # strategies that have to be caught
+
+
+@dataclass(frozen=True)
+class Verdict:
+    state: str  # "held", "caught" or "not run"
+    cases: int = 0
+    violations: int = 0
+    first: str = ""  # the first case that failed
+    as_expected: bool = True
+
+
+def judge(envelopes, model, strategy):
+    chosen = [envelope for envelope in envelopes if envelope.command == model]
+    runs = [run for envelope in chosen for run in envelope.runs() if run["strategy"] == strategy]
+    if not runs:
+        return Verdict("not run")
+    violations = sum(run["violations"] for run in runs)
+    return Verdict(state="caught" if violations else "held",
+                   cases=sum(run["cases"] for run in runs),
+                   violations=violations,
+                   first=first_failure(chosen, strategy) if violations else "",
+                   as_expected=bool(violations) == (strategy in CONTROLS))
+
+
+def first_failure(envelopes, strategy):
+    for envelope in envelopes:
+        for failure in envelope.failures:
+            if strategy in failure["case"].split(":"):
+                return failure["case"]
+    return ""
+
+
+def strategies(envelopes):
+    """In order of appearance, controls last."""
+    names = dict.fromkeys(run["strategy"] for envelope in envelopes
+                          if envelope.command in MODELS for run in envelope.runs())
+    return sorted(names, key=lambda name: name in CONTROLS)
+
+
+def table(envelopes):
+    return {strategy: {model: judge(envelopes, model, strategy) for model in MODELS}
+            for strategy in strategies(envelopes)}
