@@ -143,14 +143,21 @@ static void print_time(FILE *to, const json_t *row, const char *key)
     fprintf(to, "%10.4g %-2s", time, units[unit]);
 }
 
+/* What runs without a system call is judged by the processor's time, which others take less of;
+ * Google Benchmark's RMS error is that of the processor's time too. */
+static const char *time_key(const json_t *row)
+{
+    return strncmp(text_of(row, "run_name"), "alloc_free/", 11) == 0 ? "cpu_time" : "real_time";
+}
+
 static void print_row(FILE *to, const json_t *rows, const json_t *row)
 {
     const char *name = text_of(row, "run_name");
     fprintf(to, "%-48s ", name);
-    print_time(to, row, "real_time");
+    print_time(to, row, time_key(row));
     const json_t *variation = find_row(rows, name, "cv");
     if (variation != NULL)
-        fprintf(to, " %6.1f %%", 100 * number_of(variation, "real_time"));
+        fprintf(to, " %6.1f %%", 100 * number_of(variation, time_key(row)));
     else
         fprintf(to, " %8s", "-");
     double multiple = multiple_of_limit(rows, row);
@@ -166,7 +173,7 @@ static void print_complexity(FILE *to, const json_t *rows, const json_t *row)
 {
     const char *name = text_of(row, "run_name");
     fprintf(to, "%-48s ", name);
-    print_time(to, row, "real_coefficient");
+    print_time(to, row, "cpu_coefficient");
     fprintf(to, " x log2(free blocks), RMS error %.1f %% of the mean\n",
             100 * number_of(find_row(rows, name, "RMS"), "rms"));
 }

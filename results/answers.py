@@ -83,8 +83,8 @@ def family_label(points):
 def allocation_sentence(points, nodes, fit):
     first, last = points[0], points[-1]
     growth = last.counters["free_blocks"] / first.counters["free_blocks"]
-    return (f"{family_label(points)}: {duration(first.median)} per free and "
-            f"allocation with {grouped(first.counters['free_blocks'])} free blocks, "
+    return (f"{family_label(points)}: {duration(first.median)} of the processor per free "
+            f"and allocation with {grouped(first.counters['free_blocks'])} free blocks, "
             f"{duration(last.median)} with {grouped(last.counters['free_blocks'])}: "
             f"{significant(last.median / first.median, 2)} times the time for "
             f"{significant(growth, 2)} times the blocks. The index nodes read follow "
@@ -112,7 +112,8 @@ def allocation_figure(families, values, fits, name, title, what):
 
 def time_figure(families, fits):
     drawing = allocation_figure(families, lambda point: point, fits, "allocation-time",
-                                "ns per free and allocation", "Time of a free and an allocation")
+                                "processor ns per free and allocation",
+                                "Time of a free and an allocation")
     runs = next(iter(families.values()))[0].runs
     return Figure(drawing, f"Median of {runs} repetitions, bars from the smallest to the largest. "
                            f"Dashed: c {LOG_N}, fitted by Google Benchmark.")
@@ -255,7 +256,7 @@ def reading(bench):
     if not found:
         return not_run(name, question, BENCH)
     rows = [figures.Range(words(point), point.low, point.high,
-                          ((point.median, duration(point.median), "right"),)) for point in found]
+                          ((point.median, duration(point.median), "below"),)) for point in found]
     drawing = figures.ranges(rows, "reading-times", "Time of begin and end of a read; the numbers "
                              "are in the table below.", "ns per begin and end")
     sentences = [f"{words(point).capitalize()}: {duration(point.median)}." for point in found]

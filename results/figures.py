@@ -81,7 +81,7 @@ def ranges(rows, name, description, x_label):
         for value, word, side in row.marks:
             axes.plot(value, n, "o", color=svg.SERIES[0])
             axes.annotate(word, (value, n), textcoords="offset points", **SIDES[side])
-    axes.set(xscale="log", xlabel=x_label, ylim=(len(rows) - 0.6, -0.75), yticks=())
+    axes.set(xscale="log", xlabel=x_label, ylim=(len(rows) - 0.45, -0.75), yticks=())
     axes.margins(x=0.18)
     axes.spines["left"].set_visible(False)
     decades = np.log10(max(row.high for row in rows) / min(row.low for row in rows))

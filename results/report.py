@@ -1,4 +1,3 @@
-#!/usr/bin/python3
 # SPDX-License-Identifier: MIT
 """tmf report: envelopes in, one self-contained page out. Exits 2 for a file that is no envelope, 3
 where a module is missing. The page needs no network: figures are inline, fonts are the reader's."""

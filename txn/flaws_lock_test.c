@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Threads and processes that share a storage: flaws D15 (another process grows the arena), D18
- * (a waiting writer and readers that end), D19 (flock is interrupted, a thread is in the way), D20
- * (orphans that keep a lock), D21 (waiting for oneself) and D26 (from the exclusive lock to the
- * shared one) of the original; what a forked child may do; begins that do not wait; a close in use.
+ * Threads and processes that wait for each other: flaws D18 (a waiting writer and readers that
+ * end), D19 (flock is interrupted) and D21 (waiting for oneself) of the original; begins that do
+ * not wait; a close in use; nobody is starved.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -24,7 +23,6 @@
 
 struct root {
     uint64_t number, shadow;
-    unsigned char *block;
 };
 
 static tmf_storage *create(const struct test_place *place)
@@ -41,11 +39,6 @@ static uint64_t read_number(tmf_storage *storage)
     check(number == root->shadow);
     tmf_read_end(reader);
     return number;
-}
-
-static void store_half(tmf_writer *writer)
-{
-    ((struct root *)tmf_writer_root(writer))->number++;
 }
 
 static void store(tmf_writer *writer)
@@ -439,6 +432,46 @@ static void test_waiting_writer_is_not_starved(const struct test_place *place)
     check_ok(tmf_close(relay.storage));
 }
 
+static void *read_many_times(void *context)
+{
+    tmf_reader *reader;
+    for (unsigned n = 0; n < 1000; n++) {
+        check_ok(tmf_read_begin_try(context, &reader));
+        tmf_read_end(reader);
+    }
+    return NULL;
+}
+
+/* However many readers come while one stays: where nobody writes, nobody waits. */
+static void test_readers_alone_never_wait(const struct test_place *place)
+{
+    pthread_t partner;
+    tmf_storage *storage = create(place);
+    tmf_reader *reader = test_read(storage);
+    check_ok(pthread_create(&partner, NULL, read_many_times, storage));
+    check_ok(pthread_join(partner, NULL));
+    tmf_read_end(reader);
+    check_ok(tmf_close(storage));
+}
+
+/* Holders and waiters are processes; here is the one who comes last. */
+static void test_waiting_writer_of_a_process_bars_others(const struct test_place *place)
+{
+    struct holder holder = {.place = place, .kind = READ};
+    tmf_storage *storage = create(place);
+    make_flags(&holder);
+    pid_t reader = test_child(hold, &holder);
+    test_flag_wait(&holder.holds);
+    pid_t writer = test_child(write_once, place);
+    (void)see_writer_waiting(storage);
+    test_flag_raise(&holder.enough);
+    test_child_returned(reader);
+    test_child_returned(writer);
+    check(read_number(storage) == 1);
+    free_flags(&holder);
+    check_ok(tmf_close(storage));
+}
+
 /* ---- D19: interruptions */
 
 static void test_d19_flock_is_interrupted(const struct test_place *place)
@@ -456,102 +489,6 @@ static void test_d19_flock_is_interrupted(const struct test_place *place)
     check_ok(tmf_close(storage));
 }
 
-/* ---- D15: another process grows the arena */
-
-static void grow_and_link(const void *place)
-{
-    const tmf_options larger = {.size = 4 * SIZE};
-    tmf_storage *storage = test_open(place, &larger);
-    tmf_writer *writer = test_write(storage);
-    struct root *root = tmf_writer_root(writer);
-    root->block = test_alloc(writer, 2 * SIZE);
-    memset(root->block, 'g', 2 * SIZE);
-    test_commit(writer);
-    check_ok(tmf_close(storage));
-}
-
-static void test_d15_other_process_grows(const struct test_place *place)
-{
-    for (enum kind kind = 0; kind < KINDS; kind++) {
-        const struct test_place own = test_place_beside(place, kind == READ ? "read" : "write");
-        tmf_storage *storage = create(&own);
-        test_in_child(grow_and_link, &own);
-        struct view view;
-        check_ok(begin(storage, kind, &view));
-        check(tmf_size(storage) == 4 * SIZE);
-        const struct root *root =
-            kind == READ ? tmf_reader_root(view.reader) : tmf_writer_root(view.writer);
-        for (size_t at = 0; at < 2 * SIZE; at++)
-            check(root->block[at] == 'g');
-        check_ok(tmf_check(storage));
-        end(kind, &view);
-
-        tmf_writer *writer = test_write(storage);
-        unsigned char *block = test_alloc(writer, SIZE); /* fits in the new part alone */
-        memset(block, 'n', SIZE);
-        memset(root->block, 'o', 2 * SIZE);
-        check_ok(tmf_rollback(writer));
-        check(root->block[0] == 'g' && root->block[2 * SIZE - 1] == 'g');
-        tmf_write_end(writer);
-        test_storage_is_well(storage);
-        check_ok(tmf_close(storage));
-    }
-}
-
-/* ---- D26: writers die, readers of other processes recover what they left */
-
-#define DEATHS 30
-
-struct mourners {
-    const struct test_place *place;
-    struct test_flag ready;
-};
-
-static void write_half_and_die(const void *place)
-{
-    tmf_storage *storage = test_open(place, NULL);
-    add_one(storage);
-    store_half(test_write(storage));
-    test_die();
-}
-
-static void read_until_told(const void *context)
-{
-    const struct mourners *mourners = context;
-    tmf_storage *storage = test_open(mourners->place, NULL);
-    test_flag_raise(&mourners->ready);
-    uint64_t last = 0;
-    while (last < DEATHS) {
-        uint64_t number = read_number(storage); /* never the half */
-        check(number >= last);
-        last = number;
-    }
-    check_ok(tmf_close(storage));
-}
-
-static void test_d26_readers_recover_side_by_side(const struct test_place *place)
-{
-    check_ok(tmf_close(create(place)));
-    struct mourners mourners = {.place = place};
-    test_flag_make(&mourners.ready);
-    pid_t readers[3];
-    for (unsigned n = 0; n < 3; n++)
-        readers[n] = test_child(read_until_told, &mourners);
-    for (unsigned n = 0; n < 3; n++)
-        test_flag_wait(&mourners.ready);
-    for (unsigned n = 0; n < DEATHS; n++) {
-        test_context("death %u", n);
-        test_child_died(test_child(write_half_and_die, place), SIGKILL);
-    }
-    for (unsigned n = 0; n < 3; n++)
-        test_child_returned(readers[n]);
-    test_flag_free(&mourners.ready);
-    tmf_storage *storage = test_open(place, NULL);
-    check(read_number(storage) == DEATHS);
-    test_storage_is_well(storage);
-    check_ok(tmf_close(storage));
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -562,9 +499,9 @@ int main(void)
         test_case(test_d18_reader_ends_while_a_writer_waits),
         test_case(test_d18_any_order_of_threads),
         test_case(test_waiting_writer_is_not_starved),
+        test_case(test_readers_alone_never_wait),
+        test_case(test_waiting_writer_of_a_process_bars_others),
         test_case(test_d19_flock_is_interrupted),
-        test_case(test_d15_other_process_grows),
-        test_case(test_d26_readers_recover_side_by_side),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

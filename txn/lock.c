@@ -13,6 +13,7 @@
 #define NS_PER_S         UINT64_C(1000000000)
 #define POLL_FIRST_NS    UINT64_C(20000)
 #define POLL_LAST_NS     UINT64_C(1000000)
+#define ASK_AGAIN_NS     UINT64_C(10000000)
 
 static uint64_t now_ns(void)
 {
@@ -152,13 +153,34 @@ static int wait_changed(struct tmf_lock *lock, uint64_t deadline)
     return pthread_cond_timedwait(&lock->changed, &lock->mutex, &until);
 }
 
-static bool reader_must_wait(const struct tmf_lock *lock, bool admitted)
+/* Whether a writer of another process waits for the readers of this one to leave. */
+static bool is_wanted_outside(struct tmf_lock *lock)
+{
+    if (lock->readers == 0 || lock->joins < GENERATION_JOINS)
+        return false;
+    if (tmf_flock(lock->gate_fd, LOCK_SH, TMF_WAIT_TRY) != 0)
+        return true;
+    (void)tmf_flock(lock->gate_fd, LOCK_UN, TMF_WAIT_FOREVER);
+    lock->joins = 0;
+    return false;
+}
+
+static bool reader_must_wait(struct tmf_lock *lock, bool admitted)
 {
     if (lock->writing || lock->entering)
         return true;
     if (lock->waiting_writers > 0 && !admitted)
         return true;
-    return lock->readers > 0 && lock->joins >= GENERATION_JOINS;
+    return is_wanted_outside(lock);
+}
+
+/* The writer outside may give up without a word to us: ask again now and then. */
+static int wait_to_join(struct tmf_lock *lock, uint64_t deadline)
+{
+    uint64_t soon = tmf_lock_deadline(ASK_AGAIN_NS);
+    bool ask_again = lock->joins >= GENERATION_JOINS && deadline != TMF_WAIT_TRY && soon < deadline;
+    int error = wait_changed(lock, ask_again ? soon : deadline);
+    return ask_again && error == ETIMEDOUT ? 0 : error;
 }
 
 /* Waits until a reader may enter. A reader that waits when a writer ends is admitted before the
@@ -168,7 +190,7 @@ static int wait_to_read(struct tmf_lock *lock, uint64_t deadline)
     int error = 0;
     lock->waiting_readers++;
     while (!error && reader_must_wait(lock, lock->admitted > 0))
-        error = wait_changed(lock, deadline);
+        error = wait_to_join(lock, deadline);
     lock->waiting_readers--;
     if (lock->admitted > 0)
         lock->admitted--;

@@ -12,8 +12,9 @@
  *
  *  - a waiting writer stops new readers; when a writer ends, the readers that waited by then go
  *    first (`admitted`): neither side starves the other
- *  - a generation of readers that overlap each other without end would keep the flock for ever;
- *    after GENERATION_JOINS newcomers it must drain, so that other processes get their turn
+ *  - a generation of readers that overlap each other without end would keep the flock for ever; so
+ *    after every GENERATION_JOINS newcomers the next one looks at the gate, and if a writer of
+ *    another process waits there, it lets the generation drain first
  *  - one thread is inside a lock at most once; a second begin is EDEADLK
  *
  * Processes. Two files of the storage are locked with flock: the `gate` is taken before the `main`
