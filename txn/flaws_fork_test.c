@@ -4,8 +4,8 @@
  * alive by it (flaw D20 of the original: an orphan keeps the lock of its dead parent).
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
+#include <spawn.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -193,42 +193,37 @@ static void test_child_does_not_disturb_a_reader(const struct test_place *place)
 
 struct family {
     const struct test_place *place;
-    bool orphan_executes;
+    bool spawns;
     struct test_flag born;
     pid_t *orphan; /* shared */
 };
 
-static void be_an_orphan(const struct family *family)
+static pid_t fork_orphan(void)
 {
-    if (family->orphan_executes)
-        (void)execl("/bin/sleep", "sleep", "1000", (char *)NULL);
-    for (;;)
+    pid_t orphan = fork();
+    check(orphan >= 0);
+    while (orphan == 0)
         (void)pause();
+    return orphan;
 }
 
-/* Waits until the child's copies of our descriptors are as they will be: exec closes the pipe. */
-static void wait_for_exec(const int pipe_ends[2])
+/* Without what fork() does to let go of things: another program, that only inherits. */
+static pid_t spawn_orphan(void)
 {
-    char byte;
-    (void)close(pipe_ends[1]);
-    check(read(pipe_ends[0], &byte, 1) == 0);
-    (void)close(pipe_ends[0]);
+    char name[] = "sleep";
+    char duration[] = "1000";
+    char *arguments[] = {name, duration, NULL};
+    char *environment[] = {NULL};
+    pid_t orphan;
+    check_ok(posix_spawn(&orphan, "/bin/sleep", NULL, NULL, arguments, environment));
+    return orphan;
 }
 
 static void leave_an_orphan(const void *context)
 {
     const struct family *family = context;
-    int pipe_ends[2];
-    tmf_writer *writer = test_write(test_open(family->place, NULL));
-    set_number(writer, 77);
-    check(pipe2(pipe_ends, O_CLOEXEC) == 0);
-    pid_t orphan = fork();
-    check(orphan >= 0);
-    if (orphan == 0)
-        be_an_orphan(family);
-    *family->orphan = orphan;
-    if (family->orphan_executes)
-        wait_for_exec(pipe_ends);
+    set_number(test_write(test_open(family->place, NULL)), 77);
+    *family->orphan = family->spawns ? spawn_orphan() : fork_orphan();
     test_flag_raise(&family->born);
     for (;;)
         (void)pause();
@@ -240,9 +235,9 @@ static void test_d20_orphans_keep_no_lock(const struct test_place *place)
     check_ok(tmf_close(create(place)));
     void *shared = mmap(NULL, TEST_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     check(shared != MAP_FAILED);
-    for (int executes = 0; executes <= 1; executes++) {
-        test_context("the orphan %s", executes ? "runs another program" : "was only forked");
-        struct family family = {.place = place, .orphan_executes = executes, .orphan = shared};
+    for (int spawns = 0; spawns <= 1; spawns++) {
+        test_context("the orphan was %s", spawns ? "spawned" : "forked");
+        struct family family = {.place = place, .spawns = spawns, .orphan = shared};
         test_flag_make(&family.born);
         pid_t parent = test_child(leave_an_orphan, &family);
         test_flag_wait(&family.born);

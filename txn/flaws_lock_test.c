@@ -5,13 +5,12 @@
  * not wait; a close in use; nobody is starved.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "txn/test_calls.h"
@@ -242,13 +241,15 @@ static void test_try_and_timed_between_processes(const struct test_place *place)
 struct waiter {
     tmf_storage *storage;
     enum kind kind;
+    _Atomic pid_t thread; /* once it is about to begin */
     struct test_flag inside;
 };
 
 static void *begin_and_end(void *context)
 {
-    const struct waiter *waiter = context;
+    struct waiter *waiter = context;
     struct view view;
+    waiter->thread = (pid_t)syscall(SYS_gettid);
     check_ok(begin(waiter->storage, waiter->kind, &view));
     if (waiter->kind == WRITE)
         store(view.writer);
@@ -257,17 +258,30 @@ static void *begin_and_end(void *context)
     return NULL;
 }
 
-/* A waiting writer lets no new reader in: that is how it is known to wait. */
-static void *see_writer_waiting(void *context)
+/* Until it sleeps, which it does only where it has to wait. */
+static void await_sleep(const struct waiter *waiter)
 {
-    tmf_storage *storage = context;
-    tmf_reader *reader;
-    int error;
-    while ((error = tmf_read_begin_try(storage, &reader)) == 0) {
-        tmf_read_end(reader);
+    char name[64];
+    char line[256];
+    const char *state = NULL;
+    while (!waiter->thread)
         (void)sched_yield();
+    (void)snprintf(name, sizeof(name), "/proc/self/task/%d/stat", (int)waiter->thread);
+    while (!state || state[2] != 'S') {
+        int fd = open(name, O_RDONLY | O_CLOEXEC);
+        ssize_t length = read(fd, line, sizeof(line) - 1);
+        check(length > 0);
+        (void)close(fd);
+        line[length] = '\0';
+        state = strrchr(line, ')'); /* "NUMBER (NAME) STATE ..." */
+        check(state);
     }
-    check_error(EBUSY, error);
+}
+
+static void *be_refused(void *storage)
+{
+    tmf_reader *reader;
+    check_error(EBUSY, tmf_read_begin_try(storage, &reader));
     return NULL;
 }
 
@@ -281,9 +295,11 @@ static void test_d18_reader_ends_while_a_writer_waits(const struct test_place *p
     tmf_reader *reader = test_read(storage);
     pthread_t threads[3];
     check_ok(pthread_create(&threads[0], NULL, begin_and_end, &writer));
-    check_ok(pthread_create(&threads[1], NULL, see_writer_waiting, storage));
+    await_sleep(&writer);
+    check_ok(pthread_create(&threads[1], NULL, be_refused, storage)); /* it is the writer's turn */
     check_ok(pthread_join(threads[1], NULL));
     check_ok(pthread_create(&threads[2], NULL, begin_and_end, &late_reader));
+    await_sleep(&late_reader);
     tmf_read_end(reader);
     test_flag_wait(&writer.inside);
     test_flag_wait(&late_reader.inside);
@@ -454,7 +470,18 @@ static void test_readers_alone_never_wait(const struct test_place *place)
     check_ok(tmf_close(storage));
 }
 
-/* Holders and waiters are processes; here is the one who comes last. */
+/* Until a reader that comes last is not let in, which shows that the writer waits. */
+static void await_writer_waiting(tmf_storage *storage)
+{
+    tmf_reader *reader;
+    int error;
+    while ((error = tmf_read_begin_try(storage, &reader)) == 0) {
+        tmf_read_end(reader);
+        (void)sched_yield();
+    }
+    check_error(EBUSY, error);
+}
+
 static void test_waiting_writer_of_a_process_bars_others(const struct test_place *place)
 {
     struct holder holder = {.place = place, .kind = READ};
@@ -463,7 +490,7 @@ static void test_waiting_writer_of_a_process_bars_others(const struct test_place
     pid_t reader = test_child(hold, &holder);
     test_flag_wait(&holder.holds);
     pid_t writer = test_child(write_once, place);
-    (void)see_writer_waiting(storage);
+    await_writer_waiting(storage);
     test_flag_raise(&holder.enough);
     test_child_returned(reader);
     test_child_returned(writer);

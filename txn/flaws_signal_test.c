@@ -317,6 +317,8 @@ struct doomed {
     void (*disposition)(int);
 };
 
+/* Each in a process that has not used the library yet: it takes up what it finds when it first is.
+ */
 static void die_of_fault(const void *context)
 {
     const struct doomed *doomed = context;
@@ -325,20 +327,30 @@ static void die_of_fault(const void *context)
     doomed->death->fault(test_open(doomed->place, NULL));
 }
 
+static void create_closed(const void *place)
+{
+    check_ok(tmf_close(create(place)));
+}
+
+static void look_well(const void *place)
+{
+    tmf_storage *storage = test_open(place, NULL);
+    test_storage_is_well(storage);
+    check_ok(tmf_close(storage));
+}
+
 static void die_once(const struct test_place *place, const struct death *death,
                      void (*disposition)(int))
 {
     const struct doomed doomed = {place, death, disposition};
     test_context("%s", death->name);
     test_child_died(test_child(die_of_fault, &doomed), death->signal);
-    tmf_storage *storage = test_open(place, NULL);
-    test_storage_is_well(storage);
-    check_ok(tmf_close(storage));
+    test_in_child(look_well, place);
 }
 
 static void test_d24_dies_of_the_signal_it_earned(const struct test_place *place)
 {
-    check_ok(tmf_close(create(place)));
+    test_in_child(create_closed, place);
     for (size_t n = 0; n < sizeof(deaths) / sizeof(deaths[0]); n++)
         die_once(place, &deaths[n], SIG_DFL);
     die_once(place, &killed, SIG_DFL);
@@ -347,7 +359,7 @@ static void test_d24_dies_of_the_signal_it_earned(const struct test_place *place
 /* A fault cannot be ignored: the kernel would kill, and so do we instead of looping. */
 static void test_d24_dies_though_it_ignores(const struct test_place *place)
 {
-    check_ok(tmf_close(create(place)));
+    test_in_child(create_closed, place);
     for (size_t n = 0; n < sizeof(deaths) / sizeof(deaths[0]); n++)
         die_once(place, &deaths[n], SIG_IGN);
 }

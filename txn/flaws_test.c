@@ -4,8 +4,9 @@
  * D6 (many scattered pages), D8 (the system stores into a block), D10 (pages past the old end of
  * the file), D12 and D14 (short writes and reads), D16 (resizing and freeing), D17 (borders of the
  * arena), D22 (a creation that is cut off). D1, D4, D5, D7, D25: write_order_test.c; D3, D13:
- * damaged_log_test.c; D11: full_disk_test.c; D23, D24: flaws_signal_test.c; the others:
- * flaws_lock_test.c. D2 and D9 take a simulated disk.
+ * damaged_log_test.c; D11: full_disk_test.c; D15, D26: flaws_process_test.c; D18, D19, D21:
+ * flaws_lock_test.c; D20: flaws_fork_test.c; D23, D24: flaws_signal_test.c. D2 and D9 take a
+ * simulated disk.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -49,8 +50,7 @@ static void check_number(tmf_storage *storage, uint64_t expected)
 
 /* ---- D6: more scattered pages than vm.max_map_count allows pieces */
 
-#define SCATTERED                                                                                  \
-    (TEST_SANITIZED ? 36000 : 70000) /* pages, of which every second one is stored to */
+#define SCATTERED 70000 /* pages, of which every second one is stored to */
 
 static uint64_t *scattered_word(unsigned char *block, size_t page)
 {

@@ -26,7 +26,7 @@
 #define MIB      ((size_t)1 << 20)
 #define DISK     "size=2m"
 #define SIZE     (4 * MIB) /* of the arena: sparse, larger than the disk */
-#define PAGES    32
+#define PAGES    ((size_t)32)
 #define LOG_KEPT (TMF_LOG_RECORDS_OFFSET + 2 * PAGES * TMF_LOG_RECORD_SIZE)
 
 struct root {

@@ -21,29 +21,18 @@
 
 #include "txn/tmf.h"
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define TEST_SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define TEST_SANITIZED 1
-#endif
-#endif
-#ifndef TEST_SANITIZED
-#define TEST_SANITIZED 0
-#endif
-
 #define TEST_PAGE ((size_t)4096)
 /* Free with and without sanitizers, and outside the zone that the library chooses from. */
 #define TEST_ADDRESS ((void *)(uintptr_t)UINT64_C(0x7e8800000000))
 
 /* ---- checks: one that does not hold ends the process, and so fails the test */
 
-void test_check(bool holds, const char *what, const char *file, int line);
+void test_check_failed(const char *what, const char *file, int line) __attribute__((noreturn));
 void test_check_error(int expected, int got, const char *what, const char *file, int line);
 /* What is being tried; printed by a check that fails, and by the parent of a child that dies. */
 void test_context(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-#define check(condition)            test_check((condition), #condition, __FILE__, __LINE__)
+#define check(condition)            ((condition) ? (void)0 : test_check_failed(#condition, __FILE__, __LINE__))
 #define check_error(expected, call) test_check_error((expected), (call), #call, __FILE__, __LINE__)
 #define check_ok(call)              check_error(0, call)
 

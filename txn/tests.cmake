@@ -11,6 +11,7 @@ tmf_unit_test(full_disk_test full_disk_test.c LINKS tmf_txn_test)
 tmf_unit_test(write_order_test write_order_test.c LINKS tmf_txn_test)
 tmf_unit_test(flaws_test flaws_test.c LINKS tmf_txn_test TIMEOUT 600)
 tmf_unit_test(flaws_lock_test flaws_lock_test.c LINKS tmf_txn_test)
+tmf_unit_test(flaws_process_test flaws_process_test.c LINKS tmf_txn_test)
 tmf_unit_test(flaws_fork_test flaws_fork_test.c LINKS tmf_txn_test)
 tmf_unit_test(flaws_signal_test flaws_signal_test.c LINKS tmf_txn_test)
 

@@ -254,7 +254,7 @@ enum { SYNC_OF_THE_STORE = 1, SYNC_OF_THE_ARENA, SYNC_OF_THE_MARK };
 
 struct witness {
     const struct test_place *place;
-    struct test_flag opened, failed;
+    struct test_flag opened, failed, told, healed;
 };
 
 /* Another process, which had it open before. */
@@ -268,6 +268,9 @@ static void be_told(const void *context)
     test_flag_wait(&witness->failed);
     check_error(TMF_EPOISONED, tmf_read_begin(storage, &reader));
     check_error(TMF_EPOISONED, tmf_write_begin(storage, &writer));
+    test_flag_raise(&witness->told); /* and holds no lock */
+    test_flag_wait(&witness->healed);
+    check_error(TMF_EPOISONED, tmf_read_begin(storage, &reader));
     check_ok(tmf_close(storage));
 }
 
@@ -292,8 +295,9 @@ static void fail_sync(tmf_storage *storage, unsigned nth)
 static void fail_and_reopen(const struct test_place *place, unsigned nth)
 {
     struct witness witness = {.place = place};
-    test_flag_make(&witness.opened);
-    test_flag_make(&witness.failed);
+    struct test_flag *flags[] = {&witness.opened, &witness.failed, &witness.told, &witness.healed};
+    for (size_t n = 0; n < 4; n++)
+        test_flag_make(flags[n]);
     pid_t child = test_child(be_told, &witness);
     test_flag_wait(&witness.opened);
     tmf_storage *storage = test_open(place, NULL);
@@ -302,7 +306,7 @@ static void fail_and_reopen(const struct test_place *place, unsigned nth)
     tmf_read_end(reader);
     fail_sync(storage, nth);
     test_flag_raise(&witness.failed);
-    test_child_returned(child);
+    test_flag_wait(&witness.told);
     check_ok(tmf_close(storage));
 
     test_calls_use(NULL);
@@ -313,9 +317,11 @@ static void fail_and_reopen(const struct test_place *place, unsigned nth)
     tmf_read_end(reader);
     check(after == before || (nth == SYNC_OF_THE_MARK && after == before + 1));
     test_storage_is_well(storage);
+    test_flag_raise(&witness.healed);
+    test_child_returned(child);
     check_ok(tmf_close(storage));
-    test_flag_free(&witness.opened);
-    test_flag_free(&witness.failed);
+    for (size_t n = 0; n < 4; n++)
+        test_flag_free(flags[n]);
 }
 
 static void test_d7_failed_sync_is_final(const struct test_place *place)

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What other processes do to a storage that this one has open: flaws D15 (the arena grows) and D26
+ * (writers die, and a reader that recovers changes its lock, which lets others in between) of the
+ * original.
+ */
+#include <signal.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "txn/io.h"
+#include "txn/test_kit.h"
+
+#define SIZE (64 * TEST_PAGE)
+
+struct root {
+    uint64_t number, shadow;
+    unsigned char *block;
+};
+
+static tmf_storage *create(const struct test_place *place)
+{
+    const tmf_options options = {.size = SIZE, .root_size = sizeof(struct root)};
+    return test_open(place, &options);
+}
+
+static uint64_t read_number(tmf_storage *storage)
+{
+    tmf_reader *reader = test_read(storage);
+    const struct root *root = tmf_reader_root(reader);
+    uint64_t number = root->number;
+    check(number == root->shadow);
+    tmf_read_end(reader);
+    return number;
+}
+
+/* Commits one, and leaves the half of another. */
+static void write_half_and_die(const void *place)
+{
+    tmf_writer *writer = test_write(test_open(place, NULL));
+    struct root *root = tmf_writer_root(writer);
+    root->number++;
+    root->shadow++;
+    check_ok(tmf_commit(writer));
+    root->number++;
+    test_die();
+}
+
+/* ---- D15 */
+
+static void grow_and_link(const void *place)
+{
+    const tmf_options larger = {.size = 4 * SIZE};
+    tmf_storage *storage = test_open(place, &larger);
+    tmf_writer *writer = test_write(storage);
+    struct root *root = tmf_writer_root(writer);
+    root->block = test_alloc(writer, 2 * SIZE);
+    memset(root->block, 'g', 2 * SIZE);
+    test_commit(writer);
+    check_ok(tmf_close(storage));
+}
+
+static void check_grown(tmf_storage *storage, const struct root *root)
+{
+    check(tmf_size(storage) == 4 * SIZE);
+    for (size_t at = 0; at < 2 * SIZE; at++)
+        check(root->block[at] == 'g');
+    check_ok(tmf_check(storage));
+}
+
+/* Another process has it larger; ours has not begun anything since. */
+static tmf_storage *open_and_let_grow(const struct test_place *place)
+{
+    tmf_storage *storage = create(place);
+    test_in_child(grow_and_link, place);
+    return storage;
+}
+
+static void test_d15_reader_sees_the_growth(const struct test_place *place)
+{
+    tmf_storage *storage = open_and_let_grow(place);
+    tmf_reader *reader = test_read(storage);
+    check_grown(storage, tmf_reader_root(reader));
+    tmf_read_end(reader);
+    test_storage_is_well(storage);
+    check_ok(tmf_close(storage));
+}
+
+static void test_d15_writer_uses_the_growth(const struct test_place *place)
+{
+    tmf_storage *storage = open_and_let_grow(place);
+    tmf_writer *writer = test_write(storage);
+    const struct root *root = tmf_writer_root(writer);
+    check_grown(storage, root);
+    memset(test_alloc(writer, SIZE), 'n', SIZE); /* fits in the new part alone */
+    memset(root->block, 'o', 2 * SIZE);
+    check_ok(tmf_rollback(writer));
+    check_grown(storage, root);
+    memset(test_alloc(writer, SIZE), 'n', SIZE);
+    test_commit(writer);
+    test_storage_is_well(storage);
+    check_ok(tmf_close(storage));
+}
+
+/* ---- D26 */
+
+#define DEATHS  30
+#define READERS 3
+
+struct mourners {
+    const struct test_place *place;
+    struct test_flag ready;
+};
+
+static void read_until_the_last_death(const void *context)
+{
+    const struct mourners *mourners = context;
+    tmf_storage *storage = test_open(mourners->place, NULL);
+    test_flag_raise(&mourners->ready);
+    for (uint64_t last = 0, number; last < DEATHS; last = number) {
+        number = read_number(storage); /* never the half */
+        check(number >= last);
+    }
+    check_ok(tmf_close(storage));
+}
+
+static void test_d26_readers_recover_side_by_side(const struct test_place *place)
+{
+    check_ok(tmf_close(create(place)));
+    struct mourners mourners = {.place = place};
+    test_flag_make(&mourners.ready);
+    pid_t readers[READERS];
+    for (unsigned n = 0; n < READERS; n++)
+        readers[n] = test_child(read_until_the_last_death, &mourners);
+    for (unsigned n = 0; n < READERS; n++)
+        test_flag_wait(&mourners.ready);
+    for (unsigned n = 0; n < DEATHS; n++)
+        test_child_died(test_child(write_half_and_die, place), SIGKILL);
+    for (unsigned n = 0; n < READERS; n++)
+        test_child_returned(readers[n]);
+    test_flag_free(&mourners.ready);
+    tmf_storage *storage = test_open(place, NULL);
+    check(read_number(storage) == DEATHS);
+    test_storage_is_well(storage);
+    check_ok(tmf_close(storage));
+}
+
+/* What happens between the two halves of a change of lock: flock lets go before it takes. */
+static struct {
+    const struct test_place *place;
+    int operation; /* to which the lock is being changed */
+    bool recovering, happened;
+} between;
+
+static int flock_in_two_steps(int fd, int operation)
+{
+    bool change = operation == LOCK_EX || (operation == LOCK_SH && between.recovering);
+    between.recovering |= operation == LOCK_EX;
+    if (change && operation == between.operation && !between.happened) {
+        between.happened = true;
+        check(tmf_io_system.flock(fd, LOCK_UN) == 0);
+        test_child_died(test_child(write_half_and_die, between.place), SIGKILL);
+    }
+    return tmf_io_system.flock(fd, operation);
+}
+
+static void test_d26_writer_dies_while_the_lock_changes(const struct test_place *place)
+{
+    static struct tmf_io table;
+    const int operations[] = {LOCK_EX, LOCK_SH};
+    tmf_storage *storage = create(place);
+    table = tmf_io_system;
+    table.flock = flock_in_two_steps;
+    for (unsigned n = 0; n < 2; n++) {
+        test_context("while it becomes %s", operations[n] == LOCK_EX ? "exclusive" : "shared");
+        test_child_died(test_child(write_half_and_die, place), SIGKILL);
+        between.place = place;
+        between.operation = operations[n];
+        between.recovering = between.happened = false;
+        tmf_io = &table;
+        check(read_number(storage) == 2 * (n + 1));
+        check(between.happened);
+        tmf_io = &tmf_io_system;
+    }
+    test_storage_is_well(storage);
+    check_ok(tmf_close(storage));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        test_case(test_d15_reader_sees_the_growth),
+        test_case(test_d15_writer_uses_the_growth),
+        test_case(test_d26_readers_recover_side_by_side),
+        test_case(test_d26_writer_dies_while_the_lock_changes),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
