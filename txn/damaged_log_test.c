@@ -57,6 +57,17 @@ static void change_and_die(const void *place)
     test_die();
 }
 
+static void commit_pages(const struct test_place *place, size_t pages)
+{
+    tmf_storage *storage = test_open(place, &(tmf_options){.log_size = LOG_END});
+    tmf_writer *writer = test_write(storage);
+    change_pages(writer, pages);
+    struct root *root = tmf_writer_root(writer);
+    memcpy(committed, root->block, sizeof(committed));
+    test_commit(writer);
+    check_ok(tmf_close(storage));
+}
+
 /* What the killed writer left. */
 static void make_pending(const struct test_place *place, struct test_pair *out)
 {
@@ -113,11 +124,11 @@ static const struct bits {
     enum verdict verdict;
 } bits[] = {
     {"slot 0", 0, sizeof(struct tmf_log_slot), 1, EXACT},
-    {"slot 0, second copy", TMF_COPY_OFFSET, sizeof(struct tmf_log_slot), 1, EXACT},
-    {"slot 1", TMF_SECTOR_SIZE, sizeof(struct tmf_log_slot), 1, EXACT},
-    {"slot 1, second copy", TMF_SECTOR_SIZE + TMF_COPY_OFFSET, sizeof(struct tmf_log_slot), 1,
+    {"slot 0, second copy", TMF_SECTOR_SIZE, sizeof(struct tmf_log_slot), 1, EXACT},
+    {"slot 1", TMF_LOG_SLOT_SIZE, sizeof(struct tmf_log_slot), 1, EXACT},
+    {"slot 1, second copy", TMF_LOG_SLOT_SIZE + TMF_SECTOR_SIZE, sizeof(struct tmf_log_slot), 1,
      EXACT},
-    {"rest of the slots", 0, 2 * TMF_SECTOR_SIZE, 61, EXACT},
+    {"rest of the slots", 0, 2 * TMF_LOG_SLOT_SIZE, 61, EXACT},
     {"poison", TMF_LOG_POISON_OFFSET, sizeof(struct tmf_log_poison), 1, EXACT},
     {"rest of the first page", TMF_LOG_POISON_OFFSET, TEST_PAGE - TMF_LOG_POISON_OFFSET, 251,
      EXACT},
@@ -170,22 +181,17 @@ static void fill_sector(const struct test_place *place, size_t at, unsigned char
     test_poke(place->log, at, sector, sizeof(sector));
 }
 
-/* A slot alone does not tell that it is current; without a record nothing can be undone. */
+/* A slot is there twice; without a record nothing can be undone. */
 static void test_lost_sectors(const struct test_place *place)
 {
     static const unsigned char fillers[] = {0, 0xff, '!'};
     struct test_pair pending;
     test_calls_use(NULL);
     make_pending(place, &pending);
-    struct tmf_log_slot slots[2];
-    memcpy(&slots[0], pending.log.bytes, sizeof(slots[0]));
-    memcpy(&slots[1], pending.log.bytes + TMF_SECTOR_SIZE, sizeof(slots[1]));
-    size_t current = slots[1].sequence > slots[0].sequence ? TMF_SECTOR_SIZE : 0;
     for (size_t n = 0; n < sizeof(fillers); n++) {
         for (size_t sector = 0; sector < LOG_END / TMF_SECTOR_SIZE; sector++) {
             size_t at = sector * TMF_SECTOR_SIZE;
-            bool needed =
-                sector == current || (at >= TMF_LOG_RECORDS_OFFSET && at < record_at(RECORDS));
+            bool needed = at >= TMF_LOG_RECORDS_OFFSET && at < record_at(RECORDS);
             /* No later record bears witness of the last one. */
             bool last_head = at == record_at(RECORDS - 1);
             if (last_head)
@@ -193,10 +199,31 @@ static void test_lost_sectors(const struct test_place *place)
             test_context("sector %zu of the log is all %#x", sector, fillers[n]);
             test_pair_store(place, &pending);
             fill_sector(place, at, fillers[n]);
-            check_verdict(place, needed ? REFUSED : EITHER);
+            check_verdict(place, needed ? REFUSED : EXACT);
         }
     }
     test_pair_free(&pending);
+}
+
+/* With nothing to undo, the slot before must not be taken for the current one: its records are
+ * there. */
+static void test_lost_slots_of_a_closed_storage(const struct test_place *place)
+{
+    struct test_pair closed;
+    test_calls_use(NULL);
+    create(place);
+    for (unsigned n = 0; n < 2; n++) {
+        commit_pages(place, 1 + n);
+        test_pair_load(place, &closed);
+        for (size_t sector = 0; sector < 4; sector++) {
+            test_context("commit %u, sector %zu of the slots is lost", n, sector);
+            test_pair_store(place, &closed);
+            fill_sector(place, sector * TMF_SECTOR_SIZE, 0);
+            check_verdict(place, EXACT);
+        }
+        test_pair_store(place, &closed);
+        test_pair_free(&closed);
+    }
 }
 
 /* ---- an end that was lost */
@@ -258,17 +285,6 @@ static void test_d13_forged_page_numbers(const struct test_place *place)
 }
 
 /* ---- records of another time, and of another storage */
-
-static void commit_pages(const struct test_place *place, size_t pages)
-{
-    tmf_storage *storage = test_open(place, &(tmf_options){.log_size = LOG_END});
-    tmf_writer *writer = test_write(storage);
-    change_pages(writer, pages);
-    struct root *root = tmf_writer_root(writer);
-    memcpy(committed, root->block, sizeof(committed));
-    test_commit(writer);
-    check_ok(tmf_close(storage));
-}
 
 static void change_one_page_and_die(const void *place)
 {
@@ -333,6 +349,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         test_case(test_flipped_bits),
         test_case(test_lost_sectors),
+        test_case(test_lost_slots_of_a_closed_storage),
         test_case(test_lost_ends),
         test_case(test_d13_forged_page_numbers),
         test_case(test_d3_stale_records_are_not_applied),

@@ -202,8 +202,10 @@ static pid_t fork_orphan(void)
 {
     pid_t orphan = fork();
     check(orphan >= 0);
-    while (orphan == 0)
-        (void)pause();
+    if (orphan == 0) {
+        for (;;)
+            (void)pause();
+    }
     return orphan;
 }
 

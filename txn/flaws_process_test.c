@@ -172,7 +172,7 @@ static void test_d26_writer_dies_while_the_lock_changes(const struct test_place 
     tmf_storage *storage = create(place);
     table = tmf_io_system;
     table.flock = flock_in_two_steps;
-    for (unsigned n = 0; n < 2; n++) {
+    for (size_t n = 0; n < 2; n++) {
         test_context("while it becomes %s", operations[n] == LOCK_EX ? "exclusive" : "shared");
         test_child_died(test_child(write_half_and_die, place), SIGKILL);
         between.place = place;

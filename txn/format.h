@@ -17,16 +17,16 @@
  * PATH.log, the undo log:
  *
  *   OFFSET  SIZE  DESCRIPTION
- *        0   512  slot 0, a sector that holds struct tmf_log_slot twice
- *      512   512  slot 1
- *     1024   512  poison, a sector that holds struct tmf_log_poison, or zeroes
+ *        0  1024  slot 0, two sectors that begin with struct tmf_log_slot each
+ *     1024  1024  slot 1
+ *     2048   512  poison, a sector that holds struct tmf_log_poison, or zeroes
  *     4096  4608  record 0: a sector that holds struct tmf_log_record twice, then 4096 bytes, the
  *                 page as it was committed
  *     8704  4608  record 1, ...
  *
- *   The log belongs to the .odb with the same id. The valid slot with the highest sequence is the
- *   current one; its sequence is the number of the transaction that the log is for. Slots take
- *   turns, so that writing one never harms the other.
+ *   The log belongs to the .odb with the same id. The valid slot with the highest sequence (one
+ *   valid copy is enough) is the current one; its sequence is the number of the transaction that
+ *   the log is for. Slots take turns, so that writing one never harms the other.
  *
  *   A record is valid when one of its two copies carries the log's salt, the current sequence and
  *   its own position, and its checksums hold. Records are valid from 0 on without gaps; the first
@@ -39,8 +39,8 @@
  *   TMF_ECORRUPT: a record that is not valid below one that says it was synced; a record whose head
  *   is whole but whose image is not while the arena's page differs from the image that it
  *   announces; a first record of a later transaction than the slots know; a file shorter than its
- *   slot says; no valid slot. Every single flipped bit of slots and record heads is outvoted by the
- *   second copy.
+ *   slot says; no valid slot. Every flipped bit and lost sector of a slot, and every flipped bit of
+ *   a record's head, is outvoted by the second copy.
  *
  * Both files are made whole before PATH.odb gets its name, see create.c.
  */
@@ -112,10 +112,11 @@ struct tmf_log_record {
 };
 static_assert(sizeof(struct tmf_log_record) == 48, "byte table");
 
-#define TMF_LOG_SLOT_OFFSET(sequence) (((sequence)&1) * TMF_SECTOR_SIZE)
-#define TMF_LOG_POISON_OFFSET         (2 * TMF_SECTOR_SIZE)
+#define TMF_LOG_SLOT_SIZE             (2 * TMF_SECTOR_SIZE)
+#define TMF_LOG_SLOT_OFFSET(sequence) (((sequence)&1) * TMF_LOG_SLOT_SIZE)
+#define TMF_LOG_POISON_OFFSET         (2 * TMF_LOG_SLOT_SIZE)
 #define TMF_LOG_RECORDS_OFFSET        TMF_PAGE_SIZE
 #define TMF_LOG_RECORD_SIZE           (TMF_SECTOR_SIZE + TMF_PAGE_SIZE)
-#define TMF_COPY_OFFSET               (TMF_SECTOR_SIZE / 2) /* of the second copy inside its sector */
+#define TMF_COPY_OFFSET               (TMF_SECTOR_SIZE / 2) /* of a record's second head */
 
 #endif

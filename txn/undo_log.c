@@ -27,12 +27,12 @@
 #define HEAD_SIZE       (3 * TMF_PAGE_SIZE)
 #define EXTENSION_BYTES ((uint64_t)1 << 20)
 
-/* A sector that holds the same structure twice, so that a flipped bit in one is outvoted. */
-static void fill_twice(unsigned char sector[TMF_SECTOR_SIZE], const void *copy, size_t size)
+/* The same structure at the start and in the middle, so that damage to one is outvoted. */
+static void fill_twice(unsigned char *bytes, size_t bytes_size, const void *copy, size_t size)
 {
-    memset(sector, 0, TMF_SECTOR_SIZE);
-    memcpy(sector, copy, size);
-    memcpy(sector + TMF_COPY_OFFSET, copy, size);
+    memset(bytes, 0, bytes_size);
+    memcpy(bytes, copy, size);
+    memcpy(bytes + bytes_size / 2, copy, size);
 }
 
 static uint64_t record_offset(uint64_t position)
@@ -47,27 +47,22 @@ static uint64_t slot_checksum(const struct tmf_log_slot *slot)
     return tmf_checksum(slot, offsetof(struct tmf_log_slot, checksum), slot->id);
 }
 
-static bool slot_read(const unsigned char *sector, struct tmf_log_slot *out)
+static bool slot_is_valid(const struct tmf_log_slot *slot)
 {
-    for (size_t at = 0; at < TMF_SECTOR_SIZE; at += TMF_COPY_OFFSET) {
-        memcpy(out, sector + at, sizeof(*out));
-        if (memcmp(out->log_magic, TMF_LOG_MAGIC, TMF_MAGIC_SIZE) == 0 &&
-            out->version == TMF_FORMAT_VERSION && out->checksum == slot_checksum(out))
-            return true;
-    }
-    return false;
+    return memcmp(slot->log_magic, TMF_LOG_MAGIC, TMF_MAGIC_SIZE) == 0 &&
+           slot->version == TMF_FORMAT_VERSION && slot->checksum == slot_checksum(slot);
 }
 
-/* The valid slot with the highest sequence. */
+/* Of the valid copies, of either slot, the one with the highest sequence. */
 static bool slots_read(const unsigned char *head, struct tmf_log_slot *out)
 {
-    struct tmf_log_slot slot;
+    struct tmf_log_slot copy;
     bool found = false;
-    for (uint64_t turn = 0; turn < 2; turn++) {
-        if (!slot_read(head + TMF_LOG_SLOT_OFFSET(turn), &slot) || (slot.sequence & 1) != turn)
+    for (size_t at = 0; at < TMF_LOG_POISON_OFFSET; at += TMF_SECTOR_SIZE) {
+        memcpy(&copy, head + at, sizeof(copy));
+        if (!slot_is_valid(&copy) || (found && copy.sequence <= out->sequence))
             continue;
-        if (!found || slot.sequence > out->sequence)
-            *out = slot;
+        *out = copy;
         found = true;
     }
     return found;
@@ -83,10 +78,10 @@ static int slot_write(struct tmf_log *log, uint64_t sequence)
                                 .size = log->size < log->size_kept ? log->size : log->size_kept};
     memcpy(slot.log_magic, TMF_LOG_MAGIC, TMF_MAGIC_SIZE);
     slot.checksum = slot_checksum(&slot);
-    unsigned char sector[TMF_SECTOR_SIZE];
-    fill_twice(sector, &slot, sizeof(slot));
-    log->bytes_written += sizeof(sector);
-    return tmf_file_write(log->fd, sector, sizeof(sector), TMF_LOG_SLOT_OFFSET(sequence));
+    unsigned char sectors[TMF_LOG_SLOT_SIZE];
+    fill_twice(sectors, sizeof(sectors), &slot, sizeof(slot));
+    log->bytes_written += sizeof(sectors);
+    return tmf_file_write(log->fd, sectors, sizeof(sectors), TMF_LOG_SLOT_OFFSET(sequence));
 }
 
 /* ---- opening */
@@ -265,7 +260,7 @@ int tmf_log_append(struct tmf_log *log, uint64_t page, int arena_fd)
         .sequence = log->sequence, .position = log->records, .synced = log->synced, .page = page};
     record.image_checksum = tmf_checksum(image, TMF_PAGE_SIZE, log->salt);
     record.checksum = record_checksum(log, &record);
-    fill_twice(log->record, &record, sizeof(record));
+    fill_twice(log->record, TMF_SECTOR_SIZE, &record, sizeof(record));
     error = tmf_file_write(log->fd, log->record, sizeof(log->record), offset);
     if (error)
         return error;

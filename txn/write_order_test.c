@@ -62,7 +62,8 @@ static ssize_t trace_pwrite(int fd, const void *from, size_t size, off_t at)
     const char *what = "write";
     if (strcmp(kind, "log") == 0 && size == TMF_LOG_RECORD_SIZE)
         what = "record";
-    else if (strcmp(kind, "log") == 0 && size == TMF_SECTOR_SIZE && at < (off_t)TMF_PAGE_SIZE)
+    else if (strcmp(kind, "log") == 0 && size == TMF_LOG_SLOT_SIZE &&
+             at < (off_t)TMF_LOG_POISON_OFFSET)
         what = "slot";
     note(what, kind);
     return tmf_io_system.pwrite(fd, from, size, at);
