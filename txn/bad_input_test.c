@@ -395,6 +395,11 @@ static void test_other_files_in_the_way(const struct test_place *place)
     check_refused(place, &options, TMF_EWRONGFILETYPE);
     test_file_make(place->log, TEXT, 5);
     check_refused(place, &options, TMF_EWRONGFILETYPE);
+    static const unsigned char zeroes[TMF_SECTOR_SIZE];
+    make_text(place->log);
+    test_poke(place->log, 0, zeroes, sizeof(zeroes));
+    test_poke(place->log, sizeof(zeroes), TEXT, sizeof(TEXT));
+    check_refused(place, &options, TMF_EWRONGFILETYPE);
     check(unlink(place->log) == 0);
 
     test_file_make(other, TEXT, sizeof(TEXT));

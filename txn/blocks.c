@@ -89,6 +89,10 @@ void tmf_stats_get(const tmf_storage *storage, tmf_stats *out)
     out->nodes_visited = storage->heap.nodes_visited;
 }
 
+/*
+ * What follows is for readers too, and they are many: each takes a handle of its own, since a
+ * handle counts the nodes that are visited through it.
+ */
 static int check_mapped(const struct tmf_storage *storage)
 {
     return storage->forked ? tmf_fail(TMF_EFORKED, "reading '%s'", storage->odb_path) : 0;
@@ -100,7 +104,8 @@ int tmf_info_get(tmf_storage *storage, tmf_info *out)
     int error = check_mapped(storage);
     if (error)
         return error;
-    error = tmf_heap_stats_get(&storage->heap, &heap);
+    tmf_heap view = storage->heap;
+    error = tmf_heap_stats_get(&view, &heap);
     if (error)
         return tmf_fail(error, "reading the heap of '%s'", storage->odb_path);
     const struct tmf_file_header *header = tmf_header(storage);
@@ -142,7 +147,8 @@ int tmf_walk(tmf_storage *storage, int (*visit)(void *context, const tmf_block *
 {
     struct walk walk = {visit, context};
     int error = check_mapped(storage);
-    return error ? error : tmf_heap_walk(&storage->heap, visit_block, &walk);
+    tmf_heap view = storage->heap;
+    return error ? error : tmf_heap_walk(&view, visit_block, &walk);
 }
 
 int tmf_check(tmf_storage *storage)
@@ -151,7 +157,8 @@ int tmf_check(tmf_storage *storage)
     int error = check_mapped(storage);
     if (error)
         return error;
-    error = tmf_heap_check(&storage->heap, &fault);
+    tmf_heap view = storage->heap;
+    error = tmf_heap_check(&view, &fault);
     return error ? tmf_fail(error, "checking '%s': at offset %zu: %s", storage->odb_path,
                             fault.offset, fault.invariant ? fault.invariant : "")
                  : 0;

@@ -8,9 +8,10 @@
  *   4. it is renamed to PATH.odb          - all or nothing: there is no half-made storage
  *   5. the folder is synced               - tmf_open() returns after this only
  *
- * A crash before 4 leaves a log and perhaps an .odb.new, which the next creation makes anew; it
- * takes over files that begin with our magic or with a sector of zeroes, and refuses any others. An
- * error removes what this creation made.
+ * A crash before 4 leaves a log and perhaps an .odb.new, which the next creation makes anew. It
+ * takes over what begins with our magic, a log that is all zeroes, and an .odb.new that begins with
+ * a sector of zeroes (of its pages any may have arrived), and refuses any other file. An error
+ * removes what this creation made.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -24,10 +25,10 @@
 
 #define LOG_SIZE_DEFAULT ((size_t)1 << 20)
 
-static int check_takeable(int fd, const char *path, const char *magic)
+static int check_takeable(int fd, const char *path, const char *magic, uint64_t zeroes)
 {
     bool ours = false;
-    int error = tmf_file_is_ours(fd, magic, &ours);
+    int error = tmf_file_is_ours(fd, magic, zeroes, &ours);
     if (error)
         return tmf_fail(error, "creating a storage: reading '%s'", path);
     return ours ? 0
@@ -170,7 +171,7 @@ static int open_new(struct tmf_storage *storage)
     int error = tmf_file_open(storage->new_path, O_RDWR | O_CREAT, &storage->odb_fd);
     if (error)
         return tmf_fail(error, "creating '%s'", storage->new_path);
-    return check_takeable(storage->odb_fd, storage->new_path, TMF_FILE_MAGIC);
+    return check_takeable(storage->odb_fd, storage->new_path, TMF_FILE_MAGIC, TMF_SECTOR_SIZE);
 }
 
 /*
@@ -195,7 +196,7 @@ static int check_unused(struct tmf_storage *storage)
 int tmf_create(struct tmf_storage *storage, const tmf_options *options)
 {
     size_t size;
-    int error = check_takeable(storage->log_fd, storage->log_path, TMF_LOG_MAGIC);
+    int error = check_takeable(storage->log_fd, storage->log_path, TMF_LOG_MAGIC, UINT64_MAX);
     if (!error)
         error = check_unused(storage);
     if (error)

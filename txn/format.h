@@ -40,7 +40,9 @@
  *   is whole but whose image is not while the arena's page differs from the image that it
  *   announces; a first record of a later transaction than the slots know; a file shorter than its
  *   slot says; no valid slot. Every flipped bit and lost sector of a slot, and every flipped bit of
- *   a record's head, is outvoted by the second copy.
+ *   a record's head, is outvoted by the second copy. What nothing bears witness of, and is not
+ *   noticed: the whole head of the last record, lost after it was synced; an older copy of the log
+ * of the same storage, put in its place by hand.
  *
  * Both files are made whole before PATH.odb gets its name, see create.c.
  */

@@ -2,7 +2,7 @@
 /*
  * The only door to the kernel: every system call of txn/ goes through this table, so that faults/
  * can put its own in. Signatures are those of the C library; failure is -1 (or MAP_FAILED) and
- * errno. The table is swapped before any storage is open, never while one is.
+ * errno. The table is swapped while no other thread uses a storage.
  */
 #ifndef TMF_IO_H
 #define TMF_IO_H

@@ -17,8 +17,10 @@
  *  - Sizes are bytes. Functions that end or close accept NULL.
  *
  * Signals: the first tmf_open() installs handlers for SIGSEGV and SIGBUS, which hand on whatever is
- * not a store into an arena to the handlers that were there before. A handler of the program for an
- * asynchronous signal must not store into an arena.
+ * not a store into an arena to the handlers that were there before. A program that puts handlers of
+ * its own in their place afterwards must hand on to them what is not its own, or every first store
+ * to a page is taken for a crash. A handler of the program for an asynchronous signal must not
+ * store into an arena.
  */
 #ifndef TMF_H
 #define TMF_H

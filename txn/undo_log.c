@@ -135,7 +135,7 @@ static int why_no_slot(const unsigned char *head)
 static int why_short(int fd)
 {
     bool ours = false;
-    int error = tmf_file_is_ours(fd, TMF_LOG_MAGIC, &ours);
+    int error = tmf_file_is_ours(fd, TMF_LOG_MAGIC, UINT64_MAX, &ours);
     if (error)
         return error;
     return ours ? TMF_ECORRUPT : TMF_EWRONGFILETYPE;
@@ -175,17 +175,22 @@ void tmf_log_detach(struct tmf_log *log)
     log->head = NULL;
 }
 
-int tmf_file_is_ours(int fd, const char magic[8], bool *out)
+int tmf_file_is_ours(int fd, const char magic[8], uint64_t zeroes, bool *out)
 {
     unsigned char sector[TMF_SECTOR_SIZE] = {0};
-    static const unsigned char zeroes[TMF_SECTOR_SIZE];
+    static const unsigned char zero_sector[TMF_SECTOR_SIZE];
     uint64_t size;
+    bool is_zero = true;
+    bool has_magic = false;
     int error = tmf_file_size(fd, &size);
+    for (uint64_t at = 0; !error && is_zero && at < size && at < zeroes; at += sizeof(sector)) {
+        uint64_t left = size - at;
+        error = tmf_file_read(fd, sector, left < sizeof(sector) ? left : sizeof(sector), at);
+        has_magic = has_magic || (at == 0 && memcmp(sector, magic, TMF_MAGIC_SIZE) == 0);
+        is_zero = memcmp(sector, zero_sector, sizeof(sector)) == 0;
+    }
     if (!error)
-        error = tmf_file_read(fd, sector, size < sizeof(sector) ? size : sizeof(sector), 0);
-    if (!error)
-        *out = memcmp(sector, magic, TMF_MAGIC_SIZE) == 0 ||
-               memcmp(sector, zeroes, sizeof(sector)) == 0;
+        *out = has_magic || is_zero;
     return error;
 }
 

@@ -72,7 +72,10 @@ int tmf_log_undo(struct tmf_log *log, int arena_fd, bool rewrite);
 void tmf_log_set_poison(struct tmf_log *log, int error);
 int tmf_log_clear_poison(struct tmf_log *log);
 
-/* The checks behind `fd` being a log of ours that can be made anew: empty, zero, or our magic. */
-int tmf_file_is_ours(int fd, const char magic[8], bool *out);
+/*
+ * Whether `fd` is a file of ours that can be made anew: it begins with our magic, or its first
+ * `zeroes` bytes, or all where it is shorter, are zero.
+ */
+int tmf_file_is_ours(int fd, const char magic[8], uint64_t zeroes, bool *out);
 
 #endif
