@@ -309,34 +309,18 @@ static int run_one(struct affair *affair, size_t n, const struct scratch *scratc
     return STATUS_HELD;
 }
 
-/* The n-th combination of what was asked for; false past the last. */
-static bool pick(const struct arguments *arguments, size_t n, struct workload_place *out)
-{
-    *out = (struct workload_place){.seed = arguments->seed, .durability = arguments->durability};
-    out->workload = workload_find(arguments->workloads.at[n % arguments->workloads.count]);
-    n /= arguments->workloads.count;
-    out->quantum = arguments->quanta[n % arguments->quantum_count];
-    n /= arguments->quantum_count;
-    out->index = arguments->indexes.at[n % arguments->indexes.count];
-    n /= arguments->indexes.count;
-    if (n >= arguments->strategies.count)
-        return false;
-    out->strategy = arguments->strategies.at[n];
-    return true;
-}
-
 /* Every shard takes every so many-th. The number of those held here. */
 static size_t run_each(const struct arguments *arguments, struct affair *affair,
                        const struct scratch *scratch, struct result *result)
 {
     struct contest *contest = affair->contest;
     size_t count = 0, held = 0;
-    while (pick(arguments, count, &contest->place))
+    while (workload_pick(arguments, count, &contest->place))
         count++;
     size_t of_shard = (count + arguments->shards - 1) / arguments->shards;
     contest->time_seconds = arguments->time_seconds / (double)of_shard;
     for (size_t n = arguments->shard - 1; n < count; n += arguments->shards) {
-        pick(arguments, n, &contest->place);
+        workload_pick(arguments, n, &contest->place);
         held += run_one(affair, n, scratch, result) == STATUS_HELD;
     }
     return held;

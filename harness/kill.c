@@ -17,7 +17,6 @@
 #include <string.h>
 #include <time.h>
 
-#include "faults/io_points.h"
 #include "faults/points.h"
 #include "harness/kill_case.h"
 #include "harness/progress.h"
@@ -322,21 +321,11 @@ static void print_campaign(FILE *to, const struct campaign *campaign)
     fflush(to);
 }
 
-/* The n-th combination of what was asked for; false past the last. */
 static bool pick(const struct arguments *arguments, size_t n, struct workload_place *out)
 {
-    *out = (struct workload_place){
-        .seed = arguments->seed, .durability = arguments->durability, .log_size = KILL_LOG_SIZE};
-    out->workload = workload_find(arguments->workloads.at[n % arguments->workloads.count]);
-    n /= arguments->workloads.count;
-    out->quantum = arguments->quanta[n % arguments->quantum_count];
-    n /= arguments->quantum_count;
-    out->index = arguments->indexes.at[n % arguments->indexes.count];
-    n /= arguments->indexes.count;
-    if (n >= arguments->strategies.count)
-        return false;
-    out->strategy = arguments->strategies.at[n];
-    return true;
+    bool picked = workload_pick(arguments, n, out);
+    out->log_size = KILL_LOG_SIZE;
+    return picked;
 }
 
 static void list_unseen(struct result *result, const bool *seen)
@@ -383,12 +372,9 @@ static void run_all(const struct arguments *arguments, struct kill_stage *stage,
 static int kill_run(const struct arguments *arguments)
 {
     struct kill_stage stage;
-    int error = faults_points_init();
-    if (error)
-        return command_fail(arguments, STATUS_CANNOT, "switching the fault points on failed: %s",
-                            strerror(error));
-    faults_io_points_install();
-    error = kill_stage_make(arguments->dir, &stage);
+    if (kill_switch_on(arguments) != STATUS_HELD)
+        return STATUS_CANNOT;
+    int error = kill_stage_make(arguments->dir, &stage);
     if (error)
         return command_fail(arguments, STATUS_CANNOT,
                             "making a folder to work in failed (%s): %s; choose another by --dir",

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "faults/io_points.h"
 #include "faults/points.h"
 #include "harness/command.h"
 
@@ -120,6 +121,16 @@ bool kill_case_parse(const char *text, struct kill_case *out)
     }
     bool complete = !out->death.point == !out->death.hit && !out->then.point == !out->then.hit;
     return complete && out->transactions > 0;
+}
+
+int kill_switch_on(const struct arguments *arguments)
+{
+    int error = faults_points_init();
+    if (error)
+        return command_fail(arguments, STATUS_CANNOT, "switching the fault points on failed: %s",
+                            strerror(error));
+    faults_io_points_install();
+    return STATUS_HELD;
 }
 
 int kill_stage_make(const char *dir, struct kill_stage *out)

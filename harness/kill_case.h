@@ -20,6 +20,7 @@
 #define HARNESS_KILL_CASE_H
 
 #include "harness/child.h"
+#include "harness/command.h"
 #include "harness/oracle.h"
 
 /* Small enough that some transactions need more, and the log grows and is cut again. Bytes. */
@@ -63,6 +64,9 @@ struct kill_outcome {
     bool timed_out; /* a child did not end in time */
     char what[1024];
 };
+
+/* Switches every fault point on. Complains and returns STATUS_CANNOT, or STATUS_HELD. */
+int kill_switch_on(const struct arguments *arguments);
 
 int kill_stage_make(const char *dir, struct kill_stage *out); /* 0 or an errno */
 

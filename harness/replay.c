@@ -6,8 +6,6 @@
 #include <errno.h>
 #include <string.h>
 
-#include "faults/io_points.h"
-#include "faults/points.h"
 #include "harness/kill_case.h"
 #include "harness/progress.h"
 #include "harness/result.h"
@@ -45,17 +43,14 @@ static int replay_run(const struct arguments *arguments)
     const char *name = arguments->words[0];
     struct kill_case one;
     struct kill_stage stage;
-    int error = faults_points_init();
-    if (error)
-        return command_fail(arguments, STATUS_CANNOT, "switching the fault points on failed: %s",
-                            strerror(error));
-    faults_io_points_install();
+    if (kill_switch_on(arguments) != STATUS_HELD)
+        return STATUS_CANNOT;
     if (!kill_case_parse(name, &one))
         return command_fail(arguments, STATUS_USAGE,
                             "'%s' is no case; take the line that reported it, as "
                             "kill:undo-fsync:rb-twin:64:bank:seed=7:txns=12:point=P:hit=3",
                             name);
-    error = kill_stage_make(arguments->dir, &stage);
+    int error = kill_stage_make(arguments->dir, &stage);
     if (error)
         return command_fail(arguments, STATUS_CANNOT,
                             "making a folder to work in failed: %s; choose another by --dir",

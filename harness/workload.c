@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "alloc/point.h"
+#include "harness/command.h"
 #include "harness/random.h"
 
 /* One in so many transactions is first made wrongly and rolled back. */
@@ -42,6 +43,21 @@ static int init_root(tmf_writer *writer, void *root, void *context)
 {
     const struct workload_place *place = context;
     return place->workload->init(writer, root, place->seed);
+}
+
+bool workload_pick(const struct arguments *arguments, size_t n, struct workload_place *out)
+{
+    *out = (struct workload_place){.seed = arguments->seed, .durability = arguments->durability};
+    out->workload = workload_find(arguments->workloads.at[n % arguments->workloads.count]);
+    n /= arguments->workloads.count;
+    out->quantum = arguments->quanta[n % arguments->quantum_count];
+    n /= arguments->quantum_count;
+    out->index = arguments->indexes.at[n % arguments->indexes.count];
+    n /= arguments->indexes.count;
+    if (n >= arguments->strategies.count)
+        return false;
+    out->strategy = arguments->strategies.at[n];
+    return true;
 }
 
 int workload_create(const struct workload_place *place, const char *path, tmf_storage **out)

@@ -80,6 +80,10 @@ struct workload_place {
     size_t size;     /* of the arena, bytes; 0: arena_size of the workload */
 };
 
+/* The n-th combination of what the command line asked for; false past the last. */
+struct arguments;
+bool workload_pick(const struct arguments *arguments, size_t n, struct workload_place *out);
+
 /* Opens PATH (a larger place->size grows it), or, where there is none, makes it with the workload
  * at transaction 0. */
 int workload_create(const struct workload_place *place, const char *path, tmf_storage **out);
