@@ -133,7 +133,7 @@ void *tmf_alloc_aligned(tmf_writer *writer, size_t alignment, size_t size);
 void *tmf_resize(tmf_writer *writer, void *block, size_t old_size, size_t new_size);
 int tmf_free(tmf_writer *writer, void *block, size_t size);
 
-/* What this handle has done since it was opened. Exact while no other thread uses the storage. */
+/* What this handle has done since it was opened. Not while another thread writes. */
 typedef struct tmf_stats {
     uint64_t commits;    /* that changed something */
     uint64_t rollbacks;  /* that undid something */
