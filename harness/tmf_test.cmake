@@ -2,17 +2,7 @@
 # Runs the built command as people do, and looks at its exit status, its words and its JSON.
 # cmake -DTMF=... -DDIR=... -DCASES=... -P tmf_test.cmake
 cmake_minimum_required(VERSION 3.25)
-file(REMOVE_RECURSE ${DIR})
-file(MAKE_DIRECTORY ${DIR})
-
-# tmf(STATUS PATTERN WORDS...): must exit so, and say something that matches. Leaves it in `said`.
-function(tmf status pattern)
-  execute_process(COMMAND ${TMF} ${ARGN} RESULT_VARIABLE got OUTPUT_VARIABLE out ERROR_VARIABLE out)
-  if(NOT got STREQUAL status OR NOT out MATCHES "${pattern}")
-    message(SEND_ERROR "tmf ${ARGN}: exit status ${got}, must be ${status}; must match '${pattern}':\n${out}")
-  endif()
-  set(said "${out}" PARENT_SCOPE)
-endfunction()
+include(${CMAKE_CURRENT_LIST_DIR}/tmf_run.cmake)
 
 # Wrong words: status 2 and a sentence that says what to do.
 tmf(2 "Usage: tmf COMMAND")

@@ -42,7 +42,7 @@
  *   slot says; no valid slot. Every flipped bit and lost sector of a slot, and every flipped bit of
  *   a record's head, is outvoted by the second copy. What nothing bears witness of, and is not
  *   noticed: the whole head of the last record, lost after it was synced; an older copy of the log
- * of the same storage, put in its place by hand.
+ *   of the same storage, put in its place by hand.
  *
  * Both files are made whole before PATH.odb gets its name, see create.c.
  */
