@@ -21,7 +21,8 @@
     X(TMF_EFORKED, -9, "the storage was opened before fork(): open it again in the child")         \
     X(TMF_ENOTOWNER, -10, "the transaction belongs to another thread, or has ended")               \
     X(TMF_EBADBLOCK, -11, "no allocated block has this address and size; nothing was changed")     \
-    X(TMF_ENOTSUPPORTED, -12, "not supported here")
+    X(TMF_ENOTSUPPORTED, -12, "not supported here")                                                \
+    X(TMF_ESTRAY, -13, "the arena was stored to outside a transaction; that was undone")
 
 enum tmf_error {
 #define TMF_ERROR_ENUMERATOR(name, number, text) name = number,

@@ -40,6 +40,12 @@ size_t tmf_page_round(size_t size)
     return (size + TMF_PAGE_SIZE - 1) & ~(TMF_PAGE_SIZE - 1);
 }
 
+/* Copies are made as they are needed: none is reserved, or a large arena could not be opened. */
+static int sharing(const struct tmf_arena *arena)
+{
+    return arena->is_private ? MAP_PRIVATE | MAP_NORESERVE : MAP_SHARED;
+}
+
 static int map_at(const struct tmf_arena *arena, unsigned char *at, size_t size, int protection,
                   int flags, off_t offset)
 {
@@ -97,7 +103,7 @@ void tmf_arena_unmap(struct tmf_arena *arena)
 int tmf_arena_extend(struct tmf_arena *arena, size_t size)
 {
     int error = map_at(arena, arena->base + arena->size, size - arena->size, PROT_READ,
-                       MAP_SHARED | MAP_FIXED_NOREPLACE, (off_t)arena->size);
+                       sharing(arena) | MAP_FIXED_NOREPLACE, (off_t)arena->size);
     if (!error)
         arena->size = size;
     return error;
@@ -129,7 +135,7 @@ int tmf_arena_substitute(struct tmf_arena *arena, uint64_t page)
 
 int tmf_arena_attach(struct tmf_arena *arena)
 {
-    int error = map_at(arena, arena->base, arena->size, PROT_READ, MAP_SHARED | MAP_FIXED, 0);
+    int error = map_at(arena, arena->base, arena->size, PROT_READ, sharing(arena) | MAP_FIXED, 0);
     if (!error)
         arena->detached = false;
     return error;

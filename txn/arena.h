@@ -20,7 +20,8 @@ struct tmf_arena {
     int fd;
     unsigned char *base;
     _Atomic size_t size; /* mapped bytes, a multiple of the page */
-    bool detached;       /* a private copy lies over the file, see tmf_arena_detach() */
+    bool is_private;     /* stores reach copies and never the file */
+    bool detached;       /* what is stored is lost: see tmf_arena_detach() */
 };
 
 /* Rounds up to whole pages; 0 where that overflows. */
@@ -49,7 +50,7 @@ int tmf_arena_detach(struct tmf_arena *arena);
 /* [signal] Puts memory in place of a page of the private copy that the file cannot provide. */
 int tmf_arena_substitute(struct tmf_arena *arena, uint64_t page);
 
-/* Maps the file again, shared and read-only, dropping a private copy. */
+/* Maps the file again, read-only, shared or as is_private says, dropping what was stored. */
 int tmf_arena_attach(struct tmf_arena *arena);
 
 #endif

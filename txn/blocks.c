@@ -32,7 +32,9 @@ void *tmf_alloc_aligned(tmf_writer *writer, size_t alignment, size_t size)
     if (error)
         return refuse(error);
     struct tmf_storage *storage = writer->storage;
+    storage->heap_stores = true;
     error = tmf_heap_alloc(&storage->heap, alignment, size, &block);
+    storage->heap_stores = false;
     if (error)
         (void)tmf_fail(error, "allocating %zu bytes, aligned to %zu, in '%s'", size, alignment,
                        storage->odb_path);
@@ -47,7 +49,9 @@ void *tmf_resize(tmf_writer *writer, void *block, size_t old_size, size_t new_si
     if (error)
         return refuse(error);
     struct tmf_storage *storage = writer->storage;
+    storage->heap_stores = true;
     error = tmf_heap_resize(&storage->heap, block, old_size, new_size, &resized);
+    storage->heap_stores = false;
     if (error)
         (void)tmf_fail(error, "resizing the block at %p of '%s' from %zu to %zu bytes", block,
                        storage->odb_path, old_size, new_size);
@@ -63,7 +67,9 @@ int tmf_free(tmf_writer *writer, void *block, size_t size)
     if (error)
         return error;
     struct tmf_storage *storage = writer->storage;
+    storage->heap_stores = true;
     error = tmf_heap_free(&storage->heap, block, size);
+    storage->heap_stores = false;
     if (error)
         (void)tmf_fail(error, "freeing %zu bytes at %p of '%s'", size, block, storage->odb_path);
     return check_doom(storage, error);
@@ -119,7 +125,8 @@ int tmf_info_get(tmf_storage *storage, tmf_info *out)
                       .index = heap.index,
                       .strategy = storage->strategy->name,
                       .durability = storage->durability,
-                      .sequence = storage->log.sequence,
+                      .sequence = storage->strategy->is_redo ? storage->log.at.sequence
+                                                             : storage->log.sequence,
                       .log_size = storage->log.size,
                       .used_bytes = heap.used_bytes,
                       .free_bytes = heap.free_bytes,

@@ -71,10 +71,10 @@ static int initialise_root(struct tmf_storage *storage, const tmf_options *optio
     if (!options->root_init)
         return 0;
     writer->holder.thread = pthread_self();
-    writer->active = true;
+    writer->holder.active = true;
     int error =
         options->root_init(writer, storage->arena.base + TMF_ROOT_OFFSET, options->root_context);
-    writer->active = false;
+    writer->holder.active = false;
     return error ? tmf_fail(error, "creating '%s': its initialiser failed", storage->odb_path) : 0;
 }
 
@@ -184,7 +184,7 @@ static int check_unused(struct tmf_storage *storage)
     struct tmf_log log;
     if (tmf_log_attach(&log, storage->log_fd, 0) != 0)
         return 0; /* cut off while it was made */
-    bool used = log.sequence > 0 || tmf_log_look(&log, &state) != 0 || state.pending;
+    bool used = tmf_log_look(&log, &state) != 0 || state.turn > TMF_LOG_FIRST_TURN || state.pending;
     tmf_log_detach(&log);
     return used ? tmf_fail(ENOENT,
                            "opening '%s': its log is there and in use; put the storage back, or "

@@ -16,7 +16,7 @@
 
 #define PAGES   5 /* of the block that the transaction changes */
 #define RECORDS PAGES
-#define LOG_END (TMF_LOG_RECORDS_OFFSET + (RECORDS + 1) * TMF_LOG_RECORD_SIZE)
+#define LOG_END (TMF_LOG_RECORDS_OFFSET + (RECORDS + 1) * TMF_UNDO_RECORD_SIZE)
 
 struct root {
     unsigned char *block; /* of PAGES pages */
@@ -112,7 +112,7 @@ static void check_verdict(const struct test_place *place, enum verdict expected)
 
 static size_t record_at(size_t position)
 {
-    return TMF_LOG_RECORDS_OFFSET + position * TMF_LOG_RECORD_SIZE;
+    return TMF_LOG_RECORDS_OFFSET + position * TMF_UNDO_RECORD_SIZE;
 }
 
 /* ---- single bits */
@@ -136,8 +136,8 @@ static const struct bits {
 
 /* Relative to each record. */
 static const struct bits record_bits[] = {
-    {"head", 0, sizeof(struct tmf_log_record), 1, EXACT},
-    {"head, second copy", TMF_COPY_OFFSET, sizeof(struct tmf_log_record), 1, EXACT},
+    {"head", 0, sizeof(struct tmf_undo_record), 1, EXACT},
+    {"head, second copy", TMF_COPY_OFFSET, sizeof(struct tmf_undo_record), 1, EXACT},
     {"rest of the sector", 0, TMF_SECTOR_SIZE, 61, EXACT},
     {"image", TMF_SECTOR_SIZE, TEST_PAGE, 509, REFUSED},
 };
@@ -167,7 +167,7 @@ static void test_flipped_bits(const struct test_place *place)
             flip_each(place, &pending, &record_bits[n], record_at(position));
     }
     flip_each(place, &pending,
-              &(struct bits){"behind the last record", 0, TMF_LOG_RECORD_SIZE, 509, EXACT},
+              &(struct bits){"behind the last record", 0, TMF_UNDO_RECORD_SIZE, 509, EXACT},
               record_at(RECORDS));
     test_pair_free(&pending);
 }
@@ -236,7 +236,7 @@ static void test_lost_ends(const struct test_place *place)
     for (size_t position = 0; position <= RECORDS; position++) {
         const size_t lengths[] = {record_at(position),
                                   record_at(position) + 1,
-                                  record_at(position) + sizeof(struct tmf_log_record),
+                                  record_at(position) + sizeof(struct tmf_undo_record),
                                   record_at(position) + TMF_COPY_OFFSET + 100,
                                   record_at(position) + TMF_SECTOR_SIZE,
                                   record_at(position) + TMF_SECTOR_SIZE + 1000,
@@ -256,12 +256,12 @@ static void test_lost_ends(const struct test_place *place)
 static void forge_head(const struct test_place *place, const struct test_pair *pending,
                        size_t position, uint64_t page)
 {
-    struct tmf_log_record record;
+    struct tmf_undo_record record;
     struct tmf_log_slot slot;
     memcpy(&slot, pending->log.bytes, sizeof(slot));
     memcpy(&record, pending->log.bytes + record_at(position), sizeof(record));
     record.page = page;
-    record.checksum = tmf_checksum(&record, offsetof(struct tmf_log_record, checksum), slot.salt);
+    record.checksum = tmf_checksum(&record, offsetof(struct tmf_undo_record, checksum), slot.salt);
     test_poke(place->log, record_at(position), &record, sizeof(record));
     test_poke(place->log, record_at(position) + TMF_COPY_OFFSET, &record, sizeof(record));
 }
@@ -317,7 +317,7 @@ static void test_d3_foreign_log_is_not_applied(const struct test_place *place)
     test_pair_store(place, &pending);
     check_verdict(place, EXACT);
     test_poke(place->log, TMF_LOG_RECORDS_OFFSET, other_pending.log.bytes + TMF_LOG_RECORDS_OFFSET,
-              RECORDS * TMF_LOG_RECORD_SIZE);
+              RECORDS * TMF_UNDO_RECORD_SIZE);
     check_verdict(place, EXACT);
     test_pair_free(&other_pending);
     test_pair_free(&pending);
@@ -329,13 +329,13 @@ static void test_d3_torn_record_is_left_out(const struct test_place *place)
     struct test_pair pending;
     test_calls_use(NULL);
     make_pending(place, &pending);
-    for (size_t torn = 0; torn < TMF_LOG_RECORD_SIZE; torn += TMF_SECTOR_SIZE) {
+    for (size_t torn = 0; torn < TMF_UNDO_RECORD_SIZE; torn += TMF_SECTOR_SIZE) {
         test_context("%zu bytes of record %d arrived", torn, RECORDS - 1);
         test_pair_store(place, &pending);
         const size_t at = record_at(RECORDS - 1);
-        static const unsigned char zeroes[TMF_LOG_RECORD_SIZE];
-        test_poke(place->log, at + torn, zeroes, TMF_LOG_RECORD_SIZE - torn);
-        struct tmf_log_record record;
+        static const unsigned char zeroes[TMF_UNDO_RECORD_SIZE];
+        test_poke(place->log, at + torn, zeroes, TMF_UNDO_RECORD_SIZE - torn);
+        struct tmf_undo_record record;
         memcpy(&record, pending.log.bytes + at, sizeof(record));
         test_poke(place->odb, record.page * TEST_PAGE, pending.log.bytes + at + TMF_SECTOR_SIZE,
                   TEST_PAGE);

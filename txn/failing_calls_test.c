@@ -20,7 +20,7 @@
 
 #define SIZE     (64 * TEST_PAGE)
 #define PAGES    4 /* of the block that each transaction stores to */
-#define LOG_SIZE (TMF_LOG_RECORDS_OFFSET + 8 * TMF_LOG_RECORD_SIZE)
+#define LOG_SIZE (TMF_LOG_RECORDS_OFFSET + 8 * TMF_UNDO_RECORD_SIZE)
 
 struct root {
     uint64_t number;

@@ -6,8 +6,8 @@
  *
  * A store cannot return an error. If it cannot be made safe - the log cannot be written or synced,
  * the protection cannot be changed, the disk has no room for the page - the transaction is doomed:
- * the arena becomes a private copy, in which the program goes on without reaching the file, until
- * it commits (and is told) or rolls back.
+ * the arena is, or becomes, a private copy in which the program goes on without reaching the file,
+ * until it commits (and is told) or rolls back.
  */
 #include <errno.h>
 #include <linux/falloc.h>
@@ -30,7 +30,7 @@ static void fault_unlock(struct tmf_storage *storage)
 /* With fault_lock. An error: not even that could be done. */
 static int doom(struct tmf_storage *storage, int error)
 {
-    int failed = tmf_arena_detach(&storage->arena);
+    int failed = storage->strategy->doom(storage);
     if (failed)
         return failed;
     storage->doom_error = error;
@@ -66,7 +66,7 @@ static bool bus_fault(struct tmf_storage *storage, uint64_t page)
 
 static bool store_fault(struct tmf_storage *storage, uint64_t page)
 {
-    if (storage->writer.creating)
+    if (storage->writer.creating || (storage->strategy->declared_only && !storage->heap_stores))
         return false;
     int error = storage->strategy->fault(storage, page, 1);
     return !error || doom(storage, error) == 0;
@@ -81,6 +81,9 @@ bool tmf_transaction_fault(struct tmf_storage *storage, const void *address, boo
     switch ((int)storage->state) {
     case TMF_ACTIVE:
         handled = bus ? bus_fault(storage, page) : store_fault(storage, page);
+        break;
+    case TMF_APPLYING:
+        handled = bus && bus_fault(storage, page);
         break;
     case TMF_DOOMED: /* a store: by another thread, after this one's was stopped */
         handled = !bus || tmf_arena_substitute(&storage->arena, page) == 0;

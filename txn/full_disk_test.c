@@ -27,7 +27,7 @@
 #define DISK     "size=2m"
 #define SIZE     (4 * MIB) /* of the arena: sparse, larger than the disk */
 #define PAGES    ((size_t)32)
-#define LOG_KEPT (TMF_LOG_RECORDS_OFFSET + 2 * PAGES * TMF_LOG_RECORD_SIZE)
+#define LOG_KEPT (TMF_LOG_RECORDS_OFFSET + 2 * PAGES * TMF_UNDO_RECORD_SIZE)
 
 struct root {
     uint64_t number;

@@ -5,14 +5,32 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/file.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 /* open(2) is variadic; the table's entry is not. */
 static int open_with_mode(const char *path, int flags, mode_t mode)
 {
     return open(path, flags, mode);
+}
+
+/* So are those of fcntl(2) and ioctl(2); userfaultfd(2) has no function in the C library. */
+static int fcntl_with_lock(int fd, int command, struct flock *lock)
+{
+    return fcntl(fd, command, lock);
+}
+
+static int ioctl_with_pointer(int fd, unsigned long request, void *argument)
+{
+    return ioctl(fd, request, argument);
+}
+
+static int open_userfaultfd(int flags)
+{
+    return (int)syscall(SYS_userfaultfd, flags);
 }
 
 const struct tmf_io tmf_io_system = {
@@ -28,6 +46,9 @@ const struct tmf_io tmf_io_system = {
     .rename = rename,
     .unlink = unlink,
     .flock = flock,
+    .fcntl_lock = fcntl_with_lock,
+    .ioctl = ioctl_with_pointer,
+    .userfaultfd = open_userfaultfd,
     .mmap = mmap,
     .munmap = munmap,
     .mprotect = mprotect,

@@ -7,6 +7,7 @@
 #ifndef TMF_IO_H
 #define TMF_IO_H
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stddef.h>
 #include <sys/stat.h>
@@ -27,6 +28,9 @@
     X(int, rename, (const char *from, const char *to), (from, to))                                 \
     X(int, unlink, (const char *path), (path))                                                     \
     X(int, flock, (int fd, int operation), (fd, operation))                                        \
+    X(int, fcntl_lock, (int fd, int command, struct flock *lock), (fd, command, lock))             \
+    X(int, ioctl, (int fd, unsigned long request, void *argument), (fd, request, argument))        \
+    X(int, userfaultfd, (int flags), (flags))                                                      \
     X(void *, mmap, (void *at, size_t size, int protection, int flags, int fd, off_t offset),      \
       (at, size, protection, flags, fd, offset))                                                   \
     X(int, munmap, (void *at, size_t size), (at, size))                                            \

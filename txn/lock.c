@@ -3,101 +3,59 @@
 #include "txn/lock.h"
 
 #include <errno.h>
-#include <sys/file.h>
+#include <stdlib.h>
 #include <time.h>
 
 #include "alloc/point.h"
-#include "txn/io.h"
 
 #define GENERATION_JOINS 64
 #define NS_PER_S         UINT64_C(1000000000)
-#define POLL_FIRST_NS    UINT64_C(20000)
-#define POLL_LAST_NS     UINT64_C(1000000)
 #define ASK_AGAIN_NS     UINT64_C(10000000)
-
-static uint64_t now_ns(void)
-{
-    struct timespec now;
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
-}
-
-static struct timespec to_timespec(uint64_t ns)
-{
-    return (struct timespec){.tv_sec = (time_t)(ns / NS_PER_S), .tv_nsec = (long)(ns % NS_PER_S)};
-}
-
-uint64_t tmf_lock_deadline(uint64_t timeout_ns)
-{
-    uint64_t now = now_ns();
-    return timeout_ns >= TMF_WAIT_FOREVER - 1 - now ? TMF_WAIT_FOREVER - 1 : now + timeout_ns;
-}
 
 /* ---- processes */
 
-/* flock knows no time-out: ask again and again, at growing distances. */
-static int flock_poll(int fd, int operation, uint64_t deadline)
-{
-    uint64_t pause_ns = POLL_FIRST_NS;
-    for (;;) {
-        if (tmf_io->flock(fd, operation | LOCK_NB) == 0)
-            return 0;
-        if (errno == EINTR)
-            continue;
-        if (errno != EWOULDBLOCK)
-            return errno;
-        if (deadline == TMF_WAIT_TRY)
-            return EBUSY;
-        uint64_t now = now_ns();
-        if (now >= deadline)
-            return ETIMEDOUT;
-        struct timespec wish = to_timespec(pause_ns < deadline - now ? pause_ns : deadline - now);
-        (void)tmf_io->nanosleep(&wish, NULL);
-        pause_ns = pause_ns * 2 < POLL_LAST_NS ? pause_ns * 2 : POLL_LAST_NS;
-    }
-}
-
-int tmf_flock(int fd, int operation, uint64_t deadline)
-{
-    if (operation != LOCK_UN && deadline != TMF_WAIT_FOREVER)
-        return flock_poll(fd, operation, deadline);
-    while (tmf_io->flock(fd, operation) != 0) {
-        if (errno != EINTR)
-            return errno;
-    }
-    return 0;
-}
-
-static void flock_leave(struct tmf_lock *lock)
+static void leave_processes(struct tmf_lock *lock, bool exclusive)
 {
     TMF_POINT("txn/lock/leave");
-    (void)tmf_flock(lock->main_fd, LOCK_UN, TMF_WAIT_FOREVER);
+    if (!exclusive)
+        tmf_process_unshare(&lock->process);
+    if (exclusive && lock->writers_alone)
+        tmf_process_not_alone(&lock->process);
+    if (exclusive)
+        tmf_process_unwrite(&lock->process);
 }
 
-static int flock_enter(struct tmf_lock *lock, bool exclusive, uint64_t deadline,
-                       tmf_lock_entered *entered, void *context)
+static int take_write(struct tmf_lock *lock, uint64_t deadline)
 {
-    int operation = exclusive ? LOCK_EX : LOCK_SH;
-    int error = tmf_flock(lock->gate_fd, operation, deadline);
-    if (error)
+    int error = tmf_process_write(&lock->process, deadline);
+    if (error || !lock->writers_alone)
         return error;
-    TMF_POINT("txn/lock/gate-taken");
-    error = tmf_flock(lock->main_fd, operation, deadline);
-    (void)tmf_flock(lock->gate_fd, LOCK_UN, TMF_WAIT_FOREVER);
+    error = tmf_process_alone(&lock->process, deadline);
+    if (error)
+        tmf_process_unwrite(&lock->process);
+    return error;
+}
+
+static int enter_processes(struct tmf_lock *lock, bool exclusive, uint64_t deadline)
+{
+    int error =
+        exclusive ? take_write(lock, deadline) : tmf_process_share(&lock->process, deadline);
     if (error)
         return error;
     TMF_POINT("txn/lock/taken");
-    error = entered(context, exclusive);
+    error = lock->hooks->entered(lock->context, exclusive);
     if (error)
-        flock_leave(lock);
+        leave_processes(lock, exclusive);
     return error;
 }
 
 /* ---- threads */
 
-int tmf_lock_init(struct tmf_lock *lock, int gate_fd, int main_fd)
+int tmf_lock_init(struct tmf_lock *lock, struct tmf_process_lock process, bool writers_alone,
+                  const struct tmf_lock_hooks *hooks, void *context)
 {
-    *lock = (struct tmf_lock){.gate_fd = gate_fd, .main_fd = main_fd};
+    *lock = (struct tmf_lock){
+        .process = process, .writers_alone = writers_alone, .hooks = hooks, .context = context};
     pthread_condattr_t monotonic;
     int error = pthread_mutex_init(&lock->mutex, NULL);
     if (error)
@@ -115,6 +73,11 @@ int tmf_lock_init(struct tmf_lock *lock, int gate_fd, int main_fd)
 
 void tmf_lock_destroy(struct tmf_lock *lock)
 {
+    while (lock->free_holders) {
+        struct tmf_lock_holder *holder = lock->free_holders;
+        lock->free_holders = holder->next;
+        free(holder);
+    }
     (void)pthread_cond_destroy(&lock->changed);
     (void)pthread_mutex_destroy(&lock->mutex);
 }
@@ -131,7 +94,9 @@ static bool holds(const struct tmf_lock *lock, pthread_t thread)
 static void link_holder(struct tmf_lock *lock, struct tmf_lock_holder *holder)
 {
     holder->thread = pthread_self();
+    holder->context = lock->context;
     holder->next = lock->holders;
+    holder->active = true;
     lock->holders = holder;
 }
 
@@ -141,6 +106,16 @@ static void unlink_holder(struct tmf_lock *lock, struct tmf_lock_holder *holder)
     while (*at != holder)
         at = &(*at)->next;
     *at = holder->next;
+    holder->active = false;
+}
+
+static struct tmf_lock_holder *take_free(struct tmf_lock *lock)
+{
+    struct tmf_lock_holder *holder = lock->free_holders;
+    if (!holder)
+        return calloc(1, sizeof(*holder));
+    lock->free_holders = holder->next;
+    return holder;
 }
 
 static int wait_changed(struct tmf_lock *lock, uint64_t deadline)
@@ -149,7 +124,8 @@ static int wait_changed(struct tmf_lock *lock, uint64_t deadline)
         return EBUSY;
     if (deadline == TMF_WAIT_FOREVER)
         return pthread_cond_wait(&lock->changed, &lock->mutex);
-    struct timespec until = to_timespec(deadline);
+    struct timespec until = {.tv_sec = (time_t)(deadline / NS_PER_S),
+                             .tv_nsec = (long)(deadline % NS_PER_S)};
     return pthread_cond_timedwait(&lock->changed, &lock->mutex, &until);
 }
 
@@ -158,11 +134,10 @@ static bool is_wanted_outside(struct tmf_lock *lock)
 {
     if (lock->readers == 0 || lock->joins < GENERATION_JOINS)
         return false;
-    if (tmf_flock(lock->gate_fd, LOCK_SH, TMF_WAIT_TRY) != 0)
-        return true;
-    (void)tmf_flock(lock->gate_fd, LOCK_UN, TMF_WAIT_FOREVER);
-    lock->joins = 0;
-    return false;
+    bool is_wanted = tmf_process_is_wanted(&lock->process);
+    if (!is_wanted)
+        lock->joins = 0;
+    return is_wanted;
 }
 
 static bool reader_must_wait(struct tmf_lock *lock, bool admitted)
@@ -171,13 +146,15 @@ static bool reader_must_wait(struct tmf_lock *lock, bool admitted)
         return true;
     if (lock->waiting_writers > 0 && !admitted)
         return true;
+    if (lock->readers > 0 && lock->hooks->is_stale(lock->context))
+        return true;
     return is_wanted_outside(lock);
 }
 
 /* The writer outside may give up without a word to us: ask again now and then. */
 static int wait_to_join(struct tmf_lock *lock, uint64_t deadline)
 {
-    uint64_t soon = tmf_lock_deadline(ASK_AGAIN_NS);
+    uint64_t soon = tmf_deadline(ASK_AGAIN_NS);
     bool ask_again = lock->joins >= GENERATION_JOINS && deadline != TMF_WAIT_TRY && soon < deadline;
     int error = wait_changed(lock, ask_again ? soon : deadline);
     return ask_again && error == ETIMEDOUT ? 0 : error;
@@ -216,21 +193,34 @@ static int wait_to_write(struct tmf_lock *lock, uint64_t deadline)
     return error;
 }
 
-/* With the mutex held and nobody inside: takes the flock, without the mutex. */
-static int enter(struct tmf_lock *lock, bool exclusive, uint64_t deadline,
-                 tmf_lock_entered *entered, void *context)
+/* With the mutex held and nobody inside: takes the locks among processes, without the mutex. */
+static int enter(struct tmf_lock *lock, bool exclusive, uint64_t deadline)
 {
     lock->entering = true;
     (void)pthread_mutex_unlock(&lock->mutex);
-    int error = flock_enter(lock, exclusive, deadline, entered, context);
+    int error = enter_processes(lock, exclusive, deadline);
     (void)pthread_mutex_lock(&lock->mutex);
     lock->entering = false;
     (void)pthread_cond_broadcast(&lock->changed);
     return error;
 }
 
-int tmf_lock_shared(struct tmf_lock *lock, uint64_t deadline, struct tmf_lock_holder *holder,
-                    tmf_lock_entered *entered, void *context)
+static int join(struct tmf_lock *lock, struct tmf_lock_holder **out)
+{
+    struct tmf_lock_holder *holder = take_free(lock);
+    if (!holder) {
+        if (lock->readers == 0)
+            leave_processes(lock, false);
+        return ENOMEM;
+    }
+    lock->readers++;
+    lock->joins++;
+    link_holder(lock, holder);
+    *out = holder;
+    return 0;
+}
+
+int tmf_lock_shared(struct tmf_lock *lock, uint64_t deadline, struct tmf_lock_holder **out)
 {
     (void)pthread_mutex_lock(&lock->mutex);
     int error = holds(lock, pthread_self()) ? EDEADLK : 0;
@@ -238,24 +228,20 @@ int tmf_lock_shared(struct tmf_lock *lock, uint64_t deadline, struct tmf_lock_ho
         error = wait_to_read(lock, deadline);
     if (!error && lock->readers == 0) {
         lock->joins = 0;
-        error = enter(lock, false, deadline, entered, context);
+        error = enter(lock, false, deadline);
     }
-    if (!error) {
-        lock->readers++;
-        lock->joins++;
-        link_holder(lock, holder);
-    }
+    if (!error)
+        error = join(lock, out);
     (void)pthread_mutex_unlock(&lock->mutex);
     return error;
 }
 
-int tmf_lock_exclusive(struct tmf_lock *lock, uint64_t deadline, struct tmf_lock_holder *holder,
-                       tmf_lock_entered *entered, void *context)
+int tmf_lock_exclusive(struct tmf_lock *lock, uint64_t deadline, struct tmf_lock_holder *holder)
 {
     (void)pthread_mutex_lock(&lock->mutex);
     int error = holds(lock, pthread_self()) ? EDEADLK : wait_to_write(lock, deadline);
     if (!error)
-        error = enter(lock, true, deadline, entered, context);
+        error = enter(lock, true, deadline);
     if (!error) {
         lock->writing = true;
         link_holder(lock, holder);
@@ -269,9 +255,13 @@ void tmf_lock_release(struct tmf_lock *lock, struct tmf_lock_holder *holder)
     (void)pthread_mutex_lock(&lock->mutex);
     unlink_holder(lock, holder);
     bool was_writing = lock->writing;
+    if (!was_writing) {
+        holder->next = lock->free_holders;
+        lock->free_holders = holder;
+    }
     bool last = was_writing || --lock->readers == 0;
     if (last)
-        flock_leave(lock);
+        leave_processes(lock, was_writing);
     if (was_writing) {
         lock->writing = false;
         lock->admitted = lock->waiting_readers;

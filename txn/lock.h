@@ -17,15 +17,16 @@
  *    another process waits there, it lets the generation drain first
  *  - one thread is inside a lock at most once; a second begin is EDEADLK
  *
- * Processes. Two files of the storage are locked with flock: the `gate` is taken before the `main`
- * one, by readers and writers alike, and given back once the main lock is held. A writer that waits
- * for readers to leave holds the gate, so no new reader passes it. A process that dies loses both.
+ *  - where writers of other processes do not wait for our readers (redo), a newcomer that finds
+ *    their commits lets the generation drain too, and the next one shows them: who begins after a
+ *    commit returned sees it
  *
- * Lock order: thread mutex < gate < main. No lock of ours is held while user code runs, but for the
- * main flock. flock is interrupted by signals (EINTR): it is made again.
+ * Processes. The first thread that enters takes the locks of process_lock.h, the last one gives
+ * them back. Lock order: thread mutex < those. No lock of ours is held while user code runs, but
+ * for the writer and main locks.
  *
- * What the process-level hook (`entered`) does under the fresh flock - looking at the log,
- * recovery, following growth - runs while no other thread of this process is inside.
+ * What the process-level hook (`entered`) does under the fresh lock - looking at the log,
+ * recovery, catching up - runs while no other thread of this process is inside.
  */
 #ifndef TMF_LOCK_H
 #define TMF_LOCK_H
@@ -34,44 +35,50 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define TMF_WAIT_TRY     UINT64_C(0) /* deadlines in ns of CLOCK_MONOTONIC, and two special ones */
-#define TMF_WAIT_FOREVER UINT64_MAX
+#include "txn/process_lock.h"
 
-/* A thread that is inside; owned by the caller, linked while inside. */
+/* A thread that is inside. A writer's is owned by the caller, a reader's by the lock. */
 struct tmf_lock_holder {
     pthread_t thread;
     struct tmf_lock_holder *next;
+    void *context;       /* of the lock */
+    _Atomic bool active; /* inside */
 };
+
+struct tmf_lock_hooks;
 
 struct tmf_lock {
     pthread_mutex_t mutex;
     pthread_cond_t changed;
-    int gate_fd, main_fd;
+    struct tmf_process_lock process;
+    bool writers_alone; /* a writer keeps the readers of other processes out */
+    const struct tmf_lock_hooks *hooks;
+    void *context; /* of the hooks */
     unsigned readers, waiting_readers, waiting_writers, admitted, joins;
     bool writing, entering;
     struct tmf_lock_holder *holders;
+    struct tmf_lock_holder *free_holders; /* of readers, kept so that a second end is noticed */
 };
 
-/* Called under the flock just taken; an error gives the flock back and is the begin's own. */
-typedef int tmf_lock_entered(void *context, bool exclusive);
+struct tmf_lock_hooks {
+    /* Called under the fresh lock; an error gives it back and is the begin's own. */
+    int (*entered)(void *context, bool exclusive);
+    /* Whether what the readers inside see is older than what a newcomer must see. A few ns. */
+    bool (*is_stale)(void *context);
+};
 
-int tmf_lock_init(struct tmf_lock *lock, int gate_fd, int main_fd);
+int tmf_lock_init(struct tmf_lock *lock, struct tmf_process_lock process, bool writers_alone,
+                  const struct tmf_lock_hooks *hooks, void *context);
 void tmf_lock_destroy(struct tmf_lock *lock);
 
-/* The deadline `timeout_ns` from now. */
-uint64_t tmf_lock_deadline(uint64_t timeout_ns);
-
-/* EDEADLK; EBUSY (TMF_WAIT_TRY) or ETIMEDOUT; what flock says; what `entered` returns. */
-int tmf_lock_shared(struct tmf_lock *lock, uint64_t deadline, struct tmf_lock_holder *holder,
-                    tmf_lock_entered *entered, void *context);
-int tmf_lock_exclusive(struct tmf_lock *lock, uint64_t deadline, struct tmf_lock_holder *holder,
-                       tmf_lock_entered *entered, void *context);
+/*
+ * EDEADLK; ENOMEM; EBUSY (TMF_WAIT_TRY) or ETIMEDOUT; what the system says; what `entered` returns.
+ */
+int tmf_lock_shared(struct tmf_lock *lock, uint64_t deadline, struct tmf_lock_holder **out);
+int tmf_lock_exclusive(struct tmf_lock *lock, uint64_t deadline, struct tmf_lock_holder *holder);
 void tmf_lock_release(struct tmf_lock *lock, struct tmf_lock_holder *holder);
 
 /* Whether any thread is inside or waiting. */
 bool tmf_lock_in_use(struct tmf_lock *lock);
-
-/* flock by itself: LOCK_SH or LOCK_EX with a deadline, or LOCK_UN. */
-int tmf_flock(int fd, int operation, uint64_t deadline);
 
 #endif

@@ -19,10 +19,12 @@
 #include "txn/error.h"
 #include "txn/file.h"
 #include "txn/io.h"
+#include "txn/redo.h"
 #include "txn/storage.h"
 
-#define LOG_SIZE_DEFAULT ((size_t)1 << 20)
-#define LOG_NAMELESS     (-1000) /* internal: the log was removed while we waited for it */
+#define LOG_SIZE_DEFAULT     ((size_t)1 << 20)
+#define PRIVATE_SIZE_DEFAULT ((size_t)256 << 20)
+#define LOG_NAMELESS         (-1000) /* internal: the log was removed while we waited for it */
 
 static char *join(const char *path, const char *suffix)
 {
@@ -35,11 +37,7 @@ static char *join(const char *path, const char *suffix)
 
 static void storage_free(struct tmf_storage *storage)
 {
-    while (storage->free_readers) {
-        struct tmf_reader *reader = storage->free_readers;
-        storage->free_readers = reader->next_free;
-        free(reader);
-    }
+    tmf_sync_destroy(&storage->sync);
     free(storage->odb_path);
     free(storage->log_path);
     free(storage->new_path);
@@ -56,7 +54,8 @@ static struct tmf_storage *storage_new(const char *path)
     storage->new_path = join(path, ".odb.new");
     storage->odb_fd = storage->log_fd = -1;
     storage->writer.storage = storage;
-    if (storage->odb_path && storage->log_path && storage->new_path)
+    int error = tmf_sync_init(&storage->sync);
+    if (!error && storage->odb_path && storage->log_path && storage->new_path)
         return storage;
     storage_free(storage);
     return NULL;
@@ -81,23 +80,24 @@ static void let_go(struct tmf_storage *storage)
     tmf_arena_unmap(&storage->arena);
     tmf_registry_remove(storage);
     close_files(storage);
+    if (storage->lock_made)
+        tmf_lock_destroy(&storage->lock);
+    storage->lock_made = false;
 }
 
 /* ---- options */
 
 static int choose_strategy(struct tmf_storage *storage, const tmf_options *options)
 {
-    storage->strategy = tmf_strategy_find(options->strategy);
+    const char *name = options->strategy;
+    storage->strategy = name && *name ? tmf_strategy_find(name) : tmf_strategy_default();
     if (!storage->strategy)
         return tmf_fail(EINVAL, "opening '%s': there is no strategy '%s', see tmf_strategy_name()",
-                        storage->odb_path, options->strategy);
+                        storage->odb_path, name);
     storage->durability = options->durability ? options->durability : TMF_DURABILITY_SYNC;
-    if (storage->durability == TMF_DURABILITY_GROUP)
-        return tmf_fail(TMF_ENOTSUPPORTED,
-                        "opening '%s': strategy %s cannot gather commits (durability group); use "
-                        "sync or process",
-                        storage->odb_path, storage->strategy->name);
-    return 0;
+    storage->private_size = options->private_size ? options->private_size : PRIVATE_SIZE_DEFAULT;
+    storage->flags = options->flags;
+    return storage->strategy->probe ? storage->strategy->probe() : 0;
 }
 
 static int check_options(struct tmf_storage *storage, const tmf_options *options)
@@ -106,7 +106,7 @@ static int check_options(struct tmf_storage *storage, const tmf_options *options
     if ((unsigned)options->durability > TMF_DURABILITY_PROCESS)
         return tmf_fail(EINVAL, "opening '%s': durability %d is out of range", path,
                         (int)options->durability);
-    if (options->flags)
+    if (options->flags & ~(unsigned)(TMF_EXCLUSIVE | TMF_SYSCALLS))
         return tmf_fail(EINVAL, "opening '%s': unknown flags %#x", path, options->flags);
     if ((uintptr_t)options->address % TMF_PAGE_SIZE)
         return tmf_fail(EINVAL, "opening '%s': address %p is no multiple of %zu", path,
@@ -166,21 +166,15 @@ static int check_pair(struct tmf_storage *storage)
     return error;
 }
 
-static int recover_if_due(struct tmf_storage *storage)
+/* The lock has been taken on the way here; whose fields it needs is known only now. */
+static int init_lock(struct tmf_storage *storage)
 {
-    struct tmf_log_state state;
-    int error = tmf_log_look(&storage->log, &state);
-    if (error)
-        return tmf_fail(error, "opening '%s': the log is damaged; restore a backup",
-                        storage->log_path);
-    if (state.pending || state.poisoned) {
-        error = tmf_flock(storage->log_fd, LOCK_EX, TMF_WAIT_FOREVER);
-        if (!error)
-            error = tmf_log_look(&storage->log, &state);
-        if (!error && (state.pending || state.poisoned))
-            return tmf_recover(storage);
-    }
-    return error ? tmf_fail(error, "recovering '%s'", storage->odb_path) : 0;
+    static const struct tmf_lock_hooks hooks = {.entered = tmf_entered, .is_stale = tmf_is_stale};
+    struct tmf_process_lock process = {.odb_fd = storage->odb_fd, .log_fd = storage->log_fd};
+    bool writers_alone = !storage->strategy->is_redo;
+    int error = tmf_lock_init(&storage->lock, process, writers_alone, &hooks, storage);
+    storage->lock_made = !error;
+    return error ? tmf_fail(error, "opening '%s'", storage->odb_path) : 0;
 }
 
 static int check_size(const struct tmf_storage *storage, const struct tmf_file_header *header,
@@ -192,18 +186,58 @@ static int check_size(const struct tmf_storage *storage, const struct tmf_file_h
                     storage->odb_path, options->size, (unsigned long long)header->size);
 }
 
-static int map_existing(struct tmf_storage *storage, const struct tmf_file_header *header,
-                        const tmf_options *options)
+static int map_existing(struct tmf_storage *storage, const struct tmf_file_header *header)
 {
     void *address = (void *)(uintptr_t)header->address;
     int error = tmf_arena_map(&storage->arena, storage->odb_fd, address, header->size, 0, false);
-    if (error)
-        return tmf_fail(error, "mapping '%s' at %p", storage->odb_path, address);
-    error = tmf_heap_attach(&storage->heap, storage->arena.base, header->heap_offset, header->size);
+    return error ? tmf_fail(error, "mapping '%s' at %p", storage->odb_path, address) : 0;
+}
+
+static int open_strategy(struct tmf_storage *storage)
+{
+    storage->log.durable = storage->durability != TMF_DURABILITY_PROCESS;
+    int error = storage->strategy->open(storage);
+    if (error == TMF_ENOTSUPPORTED)
+        return error;
+    return error ? tmf_fail(error, "opening '%s' with strategy %s", storage->odb_path,
+                            storage->strategy->name)
+                 : 0;
+}
+
+static int attach_heap(struct tmf_storage *storage, const tmf_options *options)
+{
+    const struct tmf_file_header *header = tmf_header(storage);
+    int error =
+        tmf_heap_attach(&storage->heap, storage->arena.base, header->heap_offset, header->size);
     if (error)
         return tmf_fail(error, "opening '%s': the header of its heap is damaged",
                         storage->odb_path);
     return tmf_header_check_heap(storage, options);
+}
+
+static int check_state(struct tmf_storage *storage, const struct tmf_file_header *header)
+{
+    uint64_t file_size = 0;
+    int error = tmf_file_size(storage->odb_fd, &file_size);
+    return error ? tmf_fail(error, "reading '%s'", storage->odb_path)
+                 : tmf_header_check_state(storage, header, file_size);
+}
+
+/*
+ * A header that may be in the middle of a checkpoint is whole once the redo log was taken over;
+ * then it is checked again. To be mapped it must have a size.
+ */
+static int check_unmapped(struct tmf_storage *storage, const struct tmf_file_header *header,
+                          uint64_t file_size)
+{
+    struct tmf_log_state state;
+    int error = tmf_log_look(&storage->log, &state);
+    if (error)
+        return tmf_fail(error, "reading '%s'", storage->log_path);
+    if (!state.pending || header->size == 0 || header->size > file_size ||
+        header->size % TMF_PAGE_SIZE != 0)
+        return tmf_header_check_state(storage, header, file_size);
+    return 0;
 }
 
 static int open_existing(struct tmf_storage *storage, const tmf_options *options)
@@ -214,14 +248,36 @@ static int open_existing(struct tmf_storage *storage, const tmf_options *options
     if (!error)
         error = check_pair(storage);
     if (!error)
-        error = recover_if_due(storage);
+        error = init_lock(storage);
+    if (!error)
+        error = tmf_recover_at_open(storage);
     if (!error)
         error = read_header(storage, &header, &file_size);
     if (!error)
-        error = tmf_header_check_state(storage, &header, file_size);
+        error = check_unmapped(storage, &header, file_size);
     if (!error)
-        error = check_size(storage, &header, options);
-    return error ? error : map_existing(storage, &header, options);
+        error = map_existing(storage, &header);
+    if (!error)
+        error = tmf_trap_add(storage); /* a page that cannot be had is an error from here on */
+    if (!error)
+        error = open_strategy(storage);
+    if (!error)
+        error = tmf_entered(storage, false);
+    if (!error)
+        error = check_state(storage, tmf_header(storage));
+    if (!error)
+        error = check_size(storage, tmf_header(storage), options);
+    return error ? error : attach_heap(storage, options);
+}
+
+static int create(struct tmf_storage *storage, const tmf_options *options)
+{
+    int error = tmf_create(storage, options);
+    if (!error)
+        error = init_lock(storage);
+    if (!error)
+        error = tmf_trap_add(storage);
+    return error ? error : open_strategy(storage);
 }
 
 /* ---- growth */
@@ -253,7 +309,7 @@ static int grow_heap(struct tmf_storage *storage, size_t size)
     TMF_POINT("txn/grow/header-changed");
     error = tmf_heap_grow(&storage->heap, size);
     if (!error)
-        error = tmf_transaction_commit(storage);
+        error = tmf_transaction_commit(storage, true);
     int end_error = tmf_transaction_end(storage);
     return error ? error : end_error;
 }
@@ -281,7 +337,7 @@ static int grow_if_asked(struct tmf_storage *storage, const tmf_options *options
     size_t size = tmf_page_round(options->size);
     if (size <= tmf_header(storage)->size)
         return 0;
-    int error = tmf_lock_exclusive(&storage->lock, TMF_WAIT_FOREVER, &holder, tmf_entered, storage);
+    int error = tmf_lock_exclusive(&storage->lock, TMF_WAIT_FOREVER, &holder);
     if (error)
         return error < 0 ? error : tmf_fail(error, "locking '%s' to grow it", storage->odb_path);
     error = grow(storage, size);
@@ -310,6 +366,13 @@ static int lock_log(struct tmf_storage *storage, bool exclusive)
     return status.st_nlink == 0 ? LOG_NAMELESS : 0;
 }
 
+/* Another process has created it meanwhile: it is opened like any other. */
+static int share_log(struct tmf_storage *storage)
+{
+    int error = tmf_flock(storage->log_fd, LOCK_SH, TMF_WAIT_FOREVER);
+    return error ? tmf_fail(error, "locking '%s'", storage->log_path) : 0;
+}
+
 static int open_or_create(struct tmf_storage *storage, const tmf_options *options)
 {
     int odb_error = open_odb(storage);
@@ -333,18 +396,12 @@ static int open_or_create(struct tmf_storage *storage, const tmf_options *option
         return open_existing(storage, options);
     odb_error = open_odb(storage); /* another process may have been faster */
     if (odb_error == ENOENT)
-        return tmf_create(storage, options);
+        return create(storage, options);
     error = odb_error ? tmf_fail(odb_error, "opening '%s'", storage->odb_path)
                       : check_odb(storage, options);
+    if (!error)
+        error = share_log(storage);
     return error ? error : open_existing(storage, options);
-}
-
-static int open_strategy(struct tmf_storage *storage)
-{
-    int error = storage->strategy->open(storage);
-    return error ? tmf_fail(error, "opening '%s' with strategy %s", storage->odb_path,
-                            storage->strategy->name)
-                 : 0;
 }
 
 static int unlock_log(struct tmf_storage *storage)
@@ -353,28 +410,26 @@ static int unlock_log(struct tmf_storage *storage)
     return error ? tmf_fail(error, "unlocking '%s'", storage->log_path) : 0;
 }
 
-/* With both files open and the log locked: the parts that need no file. */
+/* From now on nobody else comes in. */
+static int take_all(struct tmf_storage *storage)
+{
+    struct tmf_process_lock *process = &storage->lock.process;
+    int error = tmf_process_write(process, TMF_WAIT_FOREVER);
+    if (!error)
+        error = tmf_process_alone(process, TMF_WAIT_FOREVER);
+    if (error)
+        return tmf_fail(error, "locking '%s' for good", storage->odb_path);
+    process->is_exclusive = true;
+    return tmf_entered(storage, true);
+}
+
+/* With both files open, mapped, and the log locked. */
 static int finish(struct tmf_storage *storage, const tmf_options *options)
 {
-    int error = tmf_lock_init(&storage->lock, storage->odb_fd, storage->log_fd);
-    if (error)
-        return tmf_fail(error, "opening '%s'", storage->odb_path);
-    error = pthread_mutex_init(&storage->readers_mutex, NULL);
-    if (!error) {
-        storage->log.durable = storage->durability == TMF_DURABILITY_SYNC;
-        error = open_strategy(storage);
-        if (!error)
-            error = tmf_trap_add(storage);
-        if (!error)
-            error = unlock_log(storage);
-        if (!error)
-            error = grow_if_asked(storage, options);
-        if (!error)
-            return 0;
-        (void)pthread_mutex_destroy(&storage->readers_mutex);
-    }
-    tmf_lock_destroy(&storage->lock);
-    return error;
+    int error = unlock_log(storage);
+    if (!error && (storage->flags & TMF_EXCLUSIVE))
+        error = take_all(storage);
+    return error ? error : grow_if_asked(storage, options);
 }
 
 int tmf_open(const char *path, const tmf_options *options, tmf_storage **out)
@@ -414,9 +469,9 @@ int tmf_close(tmf_storage *storage)
     if (tmf_lock_in_use(&storage->lock))
         return tmf_fail(EBUSY, "closing '%s': end its readers and writers first",
                         storage->odb_path);
+    if (storage->strategy->is_redo)
+        tmf_redo_tidy(storage);
     let_go(storage);
-    (void)pthread_mutex_destroy(&storage->readers_mutex);
-    tmf_lock_destroy(&storage->lock);
     storage_free(storage);
     return 0;
 }

@@ -1,27 +1,31 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What every holder of a lock does first: look at the log. If it holds a transaction that nobody
- * ended, its owner is dead; under the exclusive lock the pages are put back (undo), that is made
- * durable, and only then is the log's transaction ended. Each step may be cut off and made again:
- * putting a page back twice is putting it back once.
+ * What every holder of a lock does first: look at the log. If the .odb is not what was committed -
+ * an undo log that nobody ended, whose owner is dead; a redo log with records, for a strategy that
+ * maps the .odb itself - it is settled, alone with the storage: the pages are put back, or the
+ * records written, into the .odb; that is made durable; and only then a new slot makes the log an
+ * empty one. Each step may be cut off and made again: the same bytes written twice are written
+ * once. A redo strategy needs no settling of a redo log: it takes over the records into its own
+ * mapping.
  *
- * Recovery always syncs, whatever the durability of the one who recovers: the dead may have
- * promised more.
+ * Settling always syncs, whatever the durability of the one who settles: the dead may have promised
+ * more, and a redo log must be safe before any of it reaches the .odb.
  *
  * Poison. A sync that failed leaves pages in the cache that the medium does not have and that the
  * kernel now calls clean, so what is read back proves nothing. From then on no begin succeeds in
- * any process. tmf_open() heals it: it puts back every logged page, which makes each dirty again,
- * syncs, and writes a new slot, which makes the log's state durable again too, whichever side of
- * the failed sync the medium is on.
+ * any process. tmf_open() heals it: it writes every record and every page anew, which makes each
+ * dirty again, syncs, and writes a new slot, which makes the log's state durable again too,
+ * whichever side of the failed sync the medium is on.
  */
 #include <errno.h>
-#include <sys/file.h>
 
 #include "alloc/point.h"
 #include "txn/error.h"
 #include "txn/file.h"
 #include "txn/io.h"
+#include "txn/redo.h"
 #include "txn/storage.h"
+#include "txn/undo_log.h"
 
 int tmf_poison(struct tmf_storage *storage, int error)
 {
@@ -38,40 +42,94 @@ int tmf_sync_arena(struct tmf_storage *storage)
     return tmf_io->fdatasync(storage->odb_fd) == 0 ? 0 : tmf_poison(storage, errno);
 }
 
-static int undo(struct tmf_storage *storage)
+/* ---- settling */
+
+static int sync_log(struct tmf_storage *storage)
 {
-    struct tmf_log_state state;
-    int error = tmf_log_look(&storage->log, &state);
+    struct tmf_log *log = &storage->log;
+    if (log->durable_below >= log->at.sequence && !tmf_redo_log_has_next(log))
+        return 0;
+    log->syncs++;
+    return tmf_io->fdatasync(log->fd) == 0 ? 0 : tmf_poison(storage, errno);
+}
+
+static int publish(struct tmf_storage *storage, bool rewrite, uint64_t *sequence)
+{
+    struct tmf_redo_buffer buffer = {0};
+    struct tmf_redo_cursor end;
+    int error = rewrite ? tmf_redo_log_rewrite(&storage->log, &buffer) : 0;
     if (!error)
-        error = tmf_log_undo(&storage->log, storage->odb_fd, state.poisoned);
+        error = sync_log(storage);
+    if (!error)
+        error = tmf_redo_log_publish(&storage->log, storage->odb_fd, &buffer, &end);
+    tmf_redo_buffer_free(&buffer);
     if (error)
         return error;
-    TMF_POINT("txn/recover/before-sync");
+    *sequence = end.sequence;
+    if (storage->log.at.sequence <= end.sequence)
+        return 0;
+    return tmf_fail(TMF_ECORRUPT, "publishing: transactions that were in '%s' are gone",
+                    storage->log_path);
+}
+
+static int settle(struct tmf_storage *storage, enum tmf_log_kind kind, bool rewrite)
+{
+    uint64_t sequence = storage->log.sequence + 1;
+    int error = storage->log.kind == TMF_LOG_UNDO
+                    ? tmf_undo_log_apply(&storage->log, storage->odb_fd, rewrite)
+                    : publish(storage, rewrite, &sequence);
+    if (error)
+        return error;
+    TMF_POINT("txn/settle/before-sync");
     storage->stats.syncs++;
     if (tmf_io->fdatasync(storage->odb_fd) != 0)
         return tmf_poison(storage, errno);
-    TMF_POINT("txn/recover/before-end");
-    error = tmf_log_end(&storage->log);
-    if (error)
-        return tmf_poison(storage, error);
-    return tmf_log_clear_poison(&storage->log);
+    TMF_POINT("txn/settle/before-start");
+    error = tmf_log_start(&storage->log, kind, sequence);
+    return error ? tmf_poison(storage, error) : 0;
 }
 
-int tmf_recover(struct tmf_storage *storage)
+static int settle_durably(struct tmf_storage *storage, enum tmf_log_kind kind, bool rewrite)
+{
+    bool durable = storage->log.durable;
+    int error = tmf_sync_enter(storage);
+    if (error)
+        return error;
+    storage->log.durable = true;
+    error = settle(storage, kind, rewrite);
+    storage->log.durable = durable;
+    tmf_sync_leave(storage);
+    return error;
+}
+
+int tmf_settle(struct tmf_storage *storage, enum tmf_log_kind kind)
+{
+    return settle_durably(storage, kind, false);
+}
+
+static int recover(struct tmf_storage *storage, const struct tmf_log_state *state,
+                   enum tmf_log_kind kind)
+{
+    tmf_log_follow(&storage->log, state);
+    int error = settle_durably(storage, kind, state->poisoned);
+    if (!error && state->poisoned)
+        error = tmf_log_clear_poison(&storage->log);
+    if (!error && (state->pending || state->poisoned))
+        storage->stats.recoveries++;
+    storage->log.turn = 0; /* what a private mapping shows is to be read anew */
+    return error;
+}
+
+int tmf_recover(struct tmf_storage *storage, const struct tmf_log_state *state,
+                enum tmf_log_kind kind)
 {
     TMF_POINT("txn/recover/begin");
-    bool durable = storage->log.durable;
-    storage->log.durable = true;
-    int error = undo(storage);
-    storage->log.durable = durable;
-    if (error)
-        return tmf_fail(error, "recovering '%s'", storage->odb_path);
-    storage->stats.recoveries++;
-    return 0;
+    int error = recover(storage, state, kind);
+    return error ? tmf_fail(error, "recovering '%s'", storage->odb_path) : 0;
 }
 
 /* Another process may have made the arena larger, or undone that it was. */
-static int follow_growth(struct tmf_storage *storage)
+int tmf_follow_growth(struct tmf_storage *storage)
 {
     uint64_t size = tmf_header(storage)->size;
     uint64_t file_size;
@@ -99,30 +157,135 @@ static int look(struct tmf_storage *storage, struct tmf_log_state *state)
     return storage->poisoned ? tmf_fail(TMF_EPOISONED, "using '%s'", storage->odb_path) : 0;
 }
 
-/*
- * A reader that must recover changes its lock into an exclusive one and back. flock promises
- * neither change to be atomic, so the log is looked at again after each (flaw D26).
- */
-static int recover_as_reader(struct tmf_storage *storage)
+/* Whether the log must become another one before this storage may be used; of what kind. */
+static bool is_due(const struct tmf_storage *storage, const struct tmf_log_state *state,
+                   bool exclusive, enum tmf_log_kind *kind)
+{
+    bool is_redo = storage->strategy->is_redo;
+    enum tmf_log_kind own = is_redo ? TMF_LOG_REDO : TMF_LOG_UNDO;
+    *kind = exclusive ? own : state->kind;
+    if (exclusive && state->kind != own)
+        return true;
+    return state->pending && !(is_redo && state->kind == TMF_LOG_REDO);
+}
+
+static int recover_if_due(struct tmf_storage *storage, bool exclusive)
 {
     struct tmf_log_state state;
-    int error = tmf_flock(storage->log_fd, LOCK_EX, TMF_WAIT_FOREVER);
+    enum tmf_log_kind kind;
+    int error = look(storage, &state);
+    return !error && is_due(storage, &state, exclusive, &kind) ? tmf_recover(storage, &state, kind)
+                                                               : error;
+}
+
+/*
+ * A reader changes its lock into those of a writer and back, in the order in which they are to be
+ * taken. flock does not promise the way back to be atomic, so the log is looked at again after it
+ * (flaw D26).
+ */
+static int recover_as_reader(struct tmf_storage *storage, int recover_here(struct tmf_storage *))
+{
+    const struct tmf_process_lock *process = &storage->lock.process;
+    tmf_process_unshare(process);
+    int error = tmf_process_write(process, TMF_WAIT_FOREVER);
+    if (error)
+        return error;
+    error = tmf_process_alone(process, TMF_WAIT_FOREVER);
     if (!error)
-        error = look(storage, &state);
-    if (!error && state.pending)
-        error = tmf_recover(storage);
-    return error ? error : tmf_flock(storage->log_fd, LOCK_SH, TMF_WAIT_FOREVER);
+        error = recover_here(storage);
+    if (!error)
+        error = tmf_process_alone_to_shared(process);
+    tmf_process_unwrite(process);
+    return error;
+}
+
+/* ---- opening */
+
+/* The poison heals here and nowhere else. */
+static int look_at_open(struct tmf_storage *storage, struct tmf_log_state *state, bool *due)
+{
+    int error = tmf_log_look(&storage->log, state);
+    if (error)
+        return tmf_fail(error, "opening '%s': the log is damaged; restore a backup",
+                        storage->log_path);
+    bool is_own = storage->strategy->is_redo && state->kind == TMF_LOG_REDO;
+    *due = state->poisoned || (state->pending && !is_own);
+    return 0;
+}
+
+static int recover_if_due_at_open(struct tmf_storage *storage)
+{
+    struct tmf_log_state state;
+    bool due = false;
+    int error = look_at_open(storage, &state, &due);
+    return !error && due ? tmf_recover(storage, &state, state.kind) : error;
+}
+
+int tmf_recover_at_open(struct tmf_storage *storage)
+{
+    struct tmf_log_state state;
+    bool due = false;
+    int error = look_at_open(storage, &state, &due);
+    while (!error && due) {
+        error = recover_as_reader(storage, recover_if_due_at_open);
+        if (error > 0)
+            error = tmf_fail(error, "recovering '%s'", storage->odb_path);
+        if (!error)
+            error = look_at_open(storage, &state, &due);
+    }
+    return error;
+}
+
+/* ---- beginning */
+
+/* A redo writer keeps no reader out, but has to now. */
+static int recover_as_writer(struct tmf_storage *storage)
+{
+    if (storage->lock.writers_alone)
+        return recover_if_due(storage, true);
+    int error = tmf_process_alone(&storage->lock.process, TMF_WAIT_FOREVER);
+    if (error)
+        return error;
+    error = recover_if_due(storage, true);
+    tmf_process_not_alone(&storage->lock.process);
+    return error;
+}
+
+static int recover_if_due_as_reader(struct tmf_storage *storage)
+{
+    return recover_if_due(storage, false);
+}
+
+static int take_over(struct tmf_storage *storage, const struct tmf_log_state *state, bool exclusive)
+{
+    if (storage->strategy->is_redo)
+        return tmf_redo_catch_up(storage, state, exclusive);
+    if (storage->log.turn != state->turn)
+        tmf_log_follow(&storage->log, state);
+    return 0;
 }
 
 int tmf_entered(void *context, bool exclusive)
 {
     struct tmf_storage *storage = context;
     struct tmf_log_state state;
+    enum tmf_log_kind kind;
+    if (storage->lock.process.is_exclusive && !exclusive)
+        return 0; /* nobody else can have written */
     int error = look(storage, &state);
-    while (!error && state.pending) {
-        error = exclusive ? tmf_recover(storage) : recover_as_reader(storage);
+    while (!error && is_due(storage, &state, exclusive, &kind)) {
+        error = exclusive ? recover_as_writer(storage)
+                          : recover_as_reader(storage, recover_if_due_as_reader);
         if (!error)
             error = look(storage, &state);
     }
-    return error ? error : follow_growth(storage);
+    if (!error)
+        error = take_over(storage, &state, exclusive);
+    return error ? error : tmf_follow_growth(storage);
+}
+
+bool tmf_is_stale(void *context)
+{
+    const struct tmf_storage *storage = context;
+    return !storage->lock.process.is_exclusive && tmf_log_is_stale(&storage->log);
 }

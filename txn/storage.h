@@ -10,9 +10,10 @@
 #include "alloc/heap.h"
 #include "txn/arena.h"
 #include "txn/lock.h"
+#include "txn/log.h"
 #include "txn/strategy.h"
+#include "txn/sync.h"
 #include "txn/tmf.h"
-#include "txn/undo_log.h"
 
 /*
  * Where the write transaction stands. A store into the arena is one of ours in ACTIVE and DOOMED
@@ -24,19 +25,16 @@
  *                   DOOMED ─ rollback ─▶ ACTIVE;  commit returns doom_error
  *
  * LOCKED: inside commit, rollback and end no store is expected; one that comes traps as a stray.
+ * APPLYING: we ourselves store what is committed into a private mapping (redo_apply.c).
  */
-enum tmf_state { TMF_IDLE, TMF_ACTIVE, TMF_DOOMED, TMF_LOCKED };
+enum tmf_state { TMF_IDLE, TMF_ACTIVE, TMF_DOOMED, TMF_LOCKED, TMF_APPLYING };
 
 struct tmf_reader {
-    struct tmf_storage *storage;
-    _Atomic bool active;
-    struct tmf_lock_holder holder;
-    struct tmf_reader *next_free;
+    struct tmf_lock_holder holder; /* whose context is the storage */
 };
 
 struct tmf_writer {
     struct tmf_storage *storage;
-    _Atomic bool active;
     bool creating; /* the initialiser of a new storage runs: no commit, no rollback */
     struct tmf_lock_holder holder;
 };
@@ -48,11 +46,16 @@ struct tmf_storage {
     struct tmf_log log;
     tmf_heap heap;
     struct tmf_lock lock;
+    bool lock_made;
     const struct tmf_strategy *strategy;
     void *strategy_state;
     tmf_durability durability;
-    _Atomic int poisoned; /* errno of the sync of ours that failed; 0: none */
-    _Atomic bool forked;  /* we are in a child of the process that opened it */
+    unsigned flags;        /* as tmf_options */
+    uint64_t private_size; /* bytes of private copies that a redo strategy may keep */
+    struct tmf_sync sync;
+    _Atomic bool heap_stores; /* the heap's own stores are under way, which nobody declares */
+    _Atomic int poisoned;     /* errno of the sync of ours that failed; 0: none */
+    _Atomic bool forked;      /* we are in a child of the process that opened it */
 
     _Atomic int state; /* enum tmf_state */
     atomic_flag fault_lock;
@@ -60,9 +63,7 @@ struct tmf_storage {
     uint64_t bus_page; /* last page that SIGBUS was about, plus one; under fault_lock */
 
     struct tmf_writer writer;
-    pthread_mutex_t readers_mutex;
-    struct tmf_reader *free_readers; /* under readers_mutex */
-    tmf_stats stats;                 /* changed under the exclusive lock; faults under fault_lock */
+    tmf_stats stats; /* changed under the exclusive lock; faults under fault_lock */
 
     uint64_t device, inode; /* of the log: who is open in this process (registry.c) */
     struct tmf_storage *next_open;
@@ -86,16 +87,27 @@ int tmf_header_check_state(const struct tmf_storage *storage, const struct tmf_f
 /* The heap's options, which must agree with what is stored. */
 int tmf_header_check_heap(struct tmf_storage *storage, const tmf_options *options);
 
-/* recovery.c: undoes what was not committed, heals the poison, whatever strategy left it. */
-int tmf_recover(struct tmf_storage *storage);
-/* The tmf_lock_entered of every begin: looks at the log, recovers, follows growth. */
+/*
+ * recovery.c. tmf_settle: makes the .odb what is committed, durably, and the log an empty one of
+ * `kind`; alone with the storage, and knowing its current slot. tmf_recover: the same for what
+ * somebody else left (`state`), whatever strategy it was; heals the poison.
+ */
+int tmf_settle(struct tmf_storage *storage, enum tmf_log_kind kind);
+int tmf_recover(struct tmf_storage *storage, const struct tmf_log_state *state,
+                enum tmf_log_kind kind);
+/* tmf_recover, for a storage that is not mapped yet; with main shared, before and after. */
+int tmf_recover_at_open(struct tmf_storage *storage);
+/* Maps what another process has added to the arena, as its header says. */
+int tmf_follow_growth(struct tmf_storage *storage);
+/* The hooks of every begin: looks at the log, recovers, catches up, follows growth. */
 int tmf_entered(void *storage, bool exclusive);
+bool tmf_is_stale(void *storage);
 /* The first sync of ours failed: the storage is out of order for all. Returns `error`. */
 int tmf_poison(struct tmf_storage *storage, int error);
 /* fdatasync of the arena's file, if the durability asks for it. Poisons on failure. */
 int tmf_sync_arena(struct tmf_storage *storage);
 
-/* doom.c [signal]: from now on stores reach nothing; commit returns `error`. */
+/* fault.c [signal]: from now on stores reach nothing; commit returns `error`. */
 int tmf_doom(struct tmf_storage *storage, int error);
 /* [signal] A fault at `address`: true if it was a store of ours, and may be made again. */
 bool tmf_transaction_fault(struct tmf_storage *storage, const void *address, bool bus);
@@ -103,8 +115,10 @@ int tmf_transaction_touch(struct tmf_storage *storage, uint64_t first, uint64_t 
 
 /* transaction.c: for growth at open, which is a transaction too. */
 int tmf_transaction_begin(struct tmf_storage *storage);
-int tmf_transaction_commit(struct tmf_storage *storage);
+int tmf_transaction_commit(struct tmf_storage *storage, bool wait);
 int tmf_transaction_end(struct tmf_storage *storage);
+/* No store is taken for ours any more; waits for those under way. Returns the state before. */
+int tmf_stop_stores(struct tmf_storage *storage);
 /* 0, or TMF_ENOTOWNER, TMF_EFORKED, TMF_EPOISONED. */
 int tmf_writer_check(const struct tmf_writer *writer);
 

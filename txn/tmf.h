@@ -43,14 +43,27 @@ typedef struct tmf_writer tmf_writer;   /* the exclusive view */
 typedef enum tmf_durability {
     TMF_DURABILITY_DEFAULT, /* sync */
     TMF_DURABILITY_SYNC,    /* power loss */
-    TMF_DURABILITY_GROUP,  /* power loss, once its ticket was waited for (no strategy has it yet) */
-    TMF_DURABILITY_PROCESS /* the death of the process; after power loss nothing is promised */
+    TMF_DURABILITY_GROUP,   /* power loss, once tmf_wait() for its ticket, or tmf_commit(), returned
+                             */
+    TMF_DURABILITY_PROCESS  /* the death of the process; after power loss nothing is promised */
 } tmf_durability;
 
 /*
  * How to open. All zeroes opens what exists, as it is stored. What is stored in the file and given
  * here too must agree.
  */
+enum {
+    /*
+     * The process keeps all others out from open to close; begin and end make no system call.
+     */
+    TMF_EXCLUSIVE = 1,
+    /*
+     * Strategies redo-wp and redo-scan: system calls, as read(2), may store anywhere in the arena
+     * during a write transaction, without tmf_touch(). A commit then looks at every resident page.
+     */
+    TMF_SYSCALLS = 2
+};
+
 typedef struct tmf_options {
     void *address;    /* where the arena is mapped; NULL: as stored, else chosen by us */
     size_t size;      /* of the arena; 0: as stored; larger: it grows; rounded up to 4096 */
@@ -66,8 +79,9 @@ typedef struct tmf_options {
     tmf_durability durability;
     size_t quantum;    /* allocation quantum of a new storage; 0: as stored, or the default */
     const char *index; /* free-space index of a new storage; NULL: as stored, or the default */
-    size_t log_size;   /* log bytes kept between transactions; 0: 1 MiB */
-    unsigned flags;    /* none yet; must be 0 */
+    size_t log_size;   /* log bytes kept between transactions, never fewer than before; 0: 1 MiB */
+    size_t private_size; /* bytes of private page copies kept between transactions; 0: 256 MiB */
+    unsigned flags;      /* TMF_EXCLUSIVE, TMF_SYSCALLS */
 } tmf_options;
 
 /*
@@ -111,6 +125,18 @@ void *tmf_writer_root(tmf_writer *writer);
  */
 int tmf_commit(tmf_writer *writer);
 
+/*
+ * tmf_commit() that does not wait for the medium where the durability is group: tmf_wait() does,
+ * from any thread, with the writer ended or not. One sync serves all that wait at a time; tickets
+ * become durable in order. With another durability, or a strategy that undoes, the commit is as
+ * durable as it gets when it returns. What is not durable yet is seen by all who begin.
+ */
+int tmf_commit_nowait(tmf_writer *writer, uint64_t *ticket);
+
+/* Returns once the commit is durable. TMF_EPOISONED, or the error of the sync; EINVAL: no ticket.
+ */
+int tmf_wait(tmf_storage *storage, uint64_t ticket);
+
 /* Undoes the same. The next transaction starts, the lock is kept. */
 int tmf_rollback(tmf_writer *writer);
 
@@ -140,6 +166,7 @@ typedef struct tmf_stats {
     uint64_t recoveries; /* of what another process left */
     uint64_t faults;     /* first stores to a page, seen by signal or declared */
     uint64_t pages_dirtied;
+    uint64_t strays;        /* pages that were stored to outside a transaction, found and undone */
     uint64_t log_bytes;     /* written to the log */
     uint64_t syncs;         /* fdatasync and fsync calls */
     uint64_t nodes_visited; /* of the free-space index */
@@ -158,7 +185,7 @@ typedef struct tmf_info {
     const char *index;
     const char *strategy;
     tmf_durability durability;
-    uint64_t sequence; /* number of the transaction that the log is for */
+    uint64_t sequence; /* number of the transaction that comes next */
     size_t log_size;   /* bytes of the log file */
     size_t used_bytes, free_bytes, metadata_bytes, largest_free_bytes;
     size_t used_blocks, free_blocks;

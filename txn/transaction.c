@@ -2,7 +2,6 @@
 /* Readers and writers: begin, commit, roll back, end. The states are in storage.h. */
 #include <errno.h>
 #include <sched.h>
-#include <stdlib.h>
 
 #include "alloc/point.h"
 #include "txn/error.h"
@@ -22,8 +21,7 @@ int tmf_transaction_begin(struct tmf_storage *storage)
     return 0;
 }
 
-/* Stops stores from being taken for ours; waits for those under way. Returns the state before. */
-static int stop_stores(struct tmf_storage *storage)
+int tmf_stop_stores(struct tmf_storage *storage)
 {
     while (atomic_flag_test_and_set_explicit(&storage->fault_lock, memory_order_acquire))
         (void)sched_yield();
@@ -39,22 +37,32 @@ static int fall(struct tmf_storage *storage, int error, const char *doing)
     return tmf_fail(error, "%s '%s'", doing, storage->odb_path);
 }
 
-int tmf_transaction_commit(struct tmf_storage *storage)
+/* A strategy that undoes has made its commit durable by itself. */
+static int commit(struct tmf_storage *storage, bool wait)
+{
+    int error = storage->strategy->commit(storage);
+    if (error || !wait || !storage->strategy->is_redo ||
+        storage->durability == TMF_DURABILITY_PROCESS)
+        return error;
+    return tmf_sync_below(storage, storage->log.appended);
+}
+
+int tmf_transaction_commit(struct tmf_storage *storage, bool wait)
 {
     TMF_POINT("txn/commit/begin");
-    if (stop_stores(storage) == TMF_DOOMED) {
+    if (tmf_stop_stores(storage) == TMF_DOOMED) {
         storage->state = TMF_DOOMED;
         return tmf_fail(storage->doom_error,
                         "committing '%s': a store of the transaction could not be made; roll back",
                         storage->odb_path);
     }
-    int error = storage->strategy->commit(storage);
+    int error = commit(storage, wait);
     return error ? fall(storage, error, "committing") : tmf_transaction_begin(storage);
 }
 
 static int transaction_rollback(struct tmf_storage *storage)
 {
-    int before = stop_stores(storage);
+    int before = tmf_stop_stores(storage);
     int error = storage->strategy->rollback(storage);
     if (error == TMF_ENOTSUPPORTED) { /* nothing happened, the transaction goes on */
         storage->state = before;
@@ -69,7 +77,7 @@ int tmf_transaction_end(struct tmf_storage *storage)
     int error = 0;
     if (!storage->poisoned)
         error = transaction_rollback(storage);
-    (void)stop_stores(storage);
+    (void)tmf_stop_stores(storage);
     int end_error = storage->strategy->end(storage);
     if (end_error) /* stores would not trap: no further transaction here */
         storage->poisoned = end_error;
@@ -94,46 +102,22 @@ static int lock_failed(const struct tmf_storage *storage, int error, const char 
     return error < 0 ? error : tmf_fail(error, "beginning to %s '%s'", doing, storage->odb_path);
 }
 
-static struct tmf_reader *reader_take(struct tmf_storage *storage)
-{
-    (void)pthread_mutex_lock(&storage->readers_mutex);
-    struct tmf_reader *reader = storage->free_readers;
-    if (reader)
-        storage->free_readers = reader->next_free;
-    (void)pthread_mutex_unlock(&storage->readers_mutex);
-    if (!reader)
-        reader = calloc(1, sizeof(*reader));
-    if (reader)
-        reader->storage = storage;
-    return reader;
-}
-
-/* Kept until the storage closes, so that the end of a reader that has ended is noticed. */
-static void reader_give(struct tmf_reader *reader)
-{
-    struct tmf_storage *storage = reader->storage;
-    (void)pthread_mutex_lock(&storage->readers_mutex);
-    reader->next_free = storage->free_readers;
-    storage->free_readers = reader;
-    (void)pthread_mutex_unlock(&storage->readers_mutex);
-}
-
 static int read_begin(struct tmf_storage *storage, uint64_t deadline, struct tmf_reader **out)
 {
+    struct tmf_lock_holder *holder;
     int error = begin_check(storage);
     if (error)
         return error;
-    struct tmf_reader *reader = reader_take(storage);
-    if (!reader)
-        return tmf_fail(ENOMEM, "beginning to read '%s'", storage->odb_path);
-    error = tmf_lock_shared(&storage->lock, deadline, &reader->holder, tmf_entered, storage);
-    if (error) {
-        reader_give(reader);
+    error = tmf_lock_shared(&storage->lock, deadline, &holder);
+    if (error)
         return lock_failed(storage, error, "read");
-    }
-    reader->active = true;
-    *out = reader;
+    *out = (struct tmf_reader *)(void *)holder;
     return 0;
+}
+
+static struct tmf_storage *storage_of(const struct tmf_reader *reader)
+{
+    return reader->holder.context;
 }
 
 static int write_begin(struct tmf_storage *storage, uint64_t deadline, struct tmf_writer **out)
@@ -141,8 +125,7 @@ static int write_begin(struct tmf_storage *storage, uint64_t deadline, struct tm
     int error = begin_check(storage);
     if (error)
         return error;
-    error =
-        tmf_lock_exclusive(&storage->lock, deadline, &storage->writer.holder, tmf_entered, storage);
+    error = tmf_lock_exclusive(&storage->lock, deadline, &storage->writer.holder);
     if (error)
         return lock_failed(storage, error, "write");
     error = tmf_transaction_begin(storage);
@@ -150,7 +133,6 @@ static int write_begin(struct tmf_storage *storage, uint64_t deadline, struct tm
         tmf_lock_release(&storage->lock, &storage->writer.holder);
         return error;
     }
-    storage->writer.active = true;
     TMF_POINT("txn/write/begun");
     *out = &storage->writer;
     return 0;
@@ -168,7 +150,7 @@ int tmf_read_begin_try(tmf_storage *storage, tmf_reader **out)
 
 int tmf_read_begin_timed(tmf_storage *storage, uint64_t timeout_ns, tmf_reader **out)
 {
-    return read_begin(storage, tmf_lock_deadline(timeout_ns), out);
+    return read_begin(storage, tmf_deadline(timeout_ns), out);
 }
 
 int tmf_write_begin(tmf_storage *storage, tmf_writer **out)
@@ -183,22 +165,20 @@ int tmf_write_begin_try(tmf_storage *storage, tmf_writer **out)
 
 int tmf_write_begin_timed(tmf_storage *storage, uint64_t timeout_ns, tmf_writer **out)
 {
-    return write_begin(storage, tmf_lock_deadline(timeout_ns), out);
+    return write_begin(storage, tmf_deadline(timeout_ns), out);
 }
 
 const void *tmf_reader_root(const tmf_reader *reader)
 {
-    return reader->storage->arena.base + TMF_ROOT_OFFSET;
+    return storage_of(reader)->arena.base + TMF_ROOT_OFFSET;
 }
 
 void tmf_read_end(tmf_reader *reader)
 {
-    if (!reader || reader->storage->forked || !reader->active ||
+    if (!reader || storage_of(reader)->forked || !reader->holder.active ||
         !pthread_equal(reader->holder.thread, pthread_self()))
         return;
-    reader->active = false;
-    tmf_lock_release(&reader->storage->lock, &reader->holder);
-    reader_give(reader);
+    tmf_lock_release(&storage_of(reader)->lock, &reader->holder);
 }
 
 void *tmf_writer_root(tmf_writer *writer)
@@ -211,7 +191,7 @@ static int writer_owned(const struct tmf_writer *writer)
     const struct tmf_storage *storage = writer->storage;
     if (storage->forked)
         return tmf_fail(TMF_EFORKED, "writing to '%s'", storage->odb_path);
-    if (!writer->active || !pthread_equal(writer->holder.thread, pthread_self()))
+    if (!writer->holder.active || !pthread_equal(writer->holder.thread, pthread_self()))
         return tmf_fail(TMF_ENOTOWNER, "writing to '%s'", storage->odb_path);
     return 0;
 }
@@ -236,7 +216,33 @@ static int may_settle(const struct tmf_writer *writer)
 int tmf_commit(tmf_writer *writer)
 {
     int error = may_settle(writer);
-    return error ? error : tmf_transaction_commit(writer->storage);
+    return error ? error : tmf_transaction_commit(writer->storage, true);
+}
+
+int tmf_commit_nowait(tmf_writer *writer, uint64_t *ticket)
+{
+    int error = may_settle(writer);
+    if (error)
+        return error;
+    struct tmf_storage *storage = writer->storage;
+    bool wait = storage->durability != TMF_DURABILITY_GROUP;
+    error = tmf_transaction_commit(storage, wait);
+    if (!error)
+        *ticket = storage->strategy->is_redo ? storage->log.appended : 0;
+    return error;
+}
+
+int tmf_wait(tmf_storage *storage, uint64_t ticket)
+{
+    if (storage->forked)
+        return tmf_fail(TMF_EFORKED, "waiting for a commit of '%s'", storage->odb_path);
+    if (storage->durability != TMF_DURABILITY_GROUP)
+        return 0;
+    if (ticket > storage->log.appended)
+        return tmf_fail(EINVAL, "waiting for commit %llu of '%s', which is not made yet",
+                        (unsigned long long)ticket, storage->odb_path);
+    int error = tmf_sync_below(storage, ticket);
+    return error ? tmf_fail(error, "waiting for a commit of '%s'", storage->odb_path) : 0;
 }
 
 int tmf_rollback(tmf_writer *writer)
@@ -251,7 +257,6 @@ void tmf_write_end(tmf_writer *writer)
         return;
     TMF_POINT("txn/write/end");
     (void)tmf_transaction_end(writer->storage);
-    writer->active = false;
     tmf_lock_release(&writer->storage->lock, &writer->holder);
 }
 

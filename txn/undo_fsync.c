@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * undo-fsync: the original's protocol, and the default.
+ * undo-fsync: the original's protocol.
  *
  * The arena is mapped shared and read-only. Write order of a transaction:
  *
@@ -20,58 +20,28 @@
  *
  * A transaction that stored nothing syncs nothing.
  *
- * Each page made writable by itself splits the mapping, and vm.max_map_count (65530) ends that
- * after some 32,000 scattered pages. So the granule grows: after STEPS_SINGLE steps of one page,
- * pages are logged and opened 16 at a time, after STEPS_MORE of these 256 at a time, and so on: at
- * most 2 * (STEPS_SINGLE + 7 * STEPS_MORE) pieces for any arena, at the price of a longer log.
+ * Pages are logged and opened a granule at a time (pageset.h), at the price of a longer log.
  */
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
 
 #include "alloc/point.h"
-#include "txn/io.h"
+#include "txn/pageset.h"
 #include "txn/storage.h"
+#include "txn/undo_log.h"
 
-#define STEPS_SINGLE  16384u
-#define STEPS_MORE    1024u
-#define GRANULE_SHIFT 4u
-
-/* Which pages are in the log. Sized for the arena, but only pages that are used take memory. */
+/* Which pages are in the log, and how many are opened at a time. */
 struct undo_state {
-    void *memory;
-    size_t memory_size;
-    uint64_t page_count; /* of the arena */
-    uint64_t *bitmap;    /* a bit for each page: logged in this transaction */
-    uint64_t *pages;     /* the logged pages in order, to clear the bitmap by */
-    uint64_t logged;
-    unsigned granule_shift; /* log2 of pages opened at a time */
-    unsigned steps;         /* since the granule grew */
+    struct tmf_pageset logged;
+    struct tmf_granule granule;
 };
-
-static int state_map(struct undo_state *state, uint64_t page_count)
-{
-    uint64_t words = (page_count + 63) / 64;
-    size_t size = tmf_page_round((size_t)(words + page_count) * sizeof(uint64_t));
-    void *memory = tmf_io->mmap(NULL, size, PROT_READ | PROT_WRITE,
-                                MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (memory == MAP_FAILED)
-        return errno;
-    *state = (struct undo_state){.memory = memory,
-                                 .memory_size = size,
-                                 .page_count = page_count,
-                                 .bitmap = memory,
-                                 .pages = (uint64_t *)memory + words};
-    return 0;
-}
 
 static int undo_open(struct tmf_storage *storage)
 {
-    struct undo_state *state = malloc(sizeof(*state));
+    struct undo_state *state = calloc(1, sizeof(*state));
     if (!state)
         return ENOMEM;
-    int error = state_map(state, storage->arena.size / TMF_PAGE_SIZE);
+    int error = tmf_pageset_open(&state->logged, storage->arena.size / TMF_PAGE_SIZE);
     if (error)
         free(state);
     else
@@ -83,7 +53,7 @@ static void undo_close(struct tmf_storage *storage)
 {
     struct undo_state *state = storage->strategy_state;
     if (state)
-        (void)tmf_io->munmap(state->memory, state->memory_size);
+        tmf_pageset_close(&state->logged);
     free(state);
     storage->strategy_state = NULL;
 }
@@ -92,31 +62,13 @@ static void undo_close(struct tmf_storage *storage)
 static int undo_resize(struct tmf_storage *storage)
 {
     struct undo_state *state = storage->strategy_state;
-    struct undo_state larger = {0};
-    int error = state_map(&larger, storage->arena.size / TMF_PAGE_SIZE);
-    if (!larger.memory)
-        return error;
-    memcpy(larger.bitmap, state->bitmap, (state->page_count + 63) / 64 * sizeof(uint64_t));
-    memcpy(larger.pages, state->pages, state->logged * sizeof(uint64_t));
-    larger.logged = state->logged;
-    larger.granule_shift = state->granule_shift;
-    larger.steps = state->steps;
-    (void)tmf_io->munmap(state->memory, state->memory_size);
-    *state = larger;
-    return 0;
-}
-
-static bool is_logged(const struct undo_state *state, uint64_t page)
-{
-    return (state->bitmap[page / 64] >> page % 64 & 1) != 0;
+    return tmf_pageset_resize(&state->logged, storage->arena.size / TMF_PAGE_SIZE);
 }
 
 static void forget_logged(struct undo_state *state)
 {
-    for (uint64_t n = 0; n < state->logged; n++)
-        state->bitmap[state->pages[n] / 64] = 0;
-    state->logged = 0;
-    state->granule_shift = state->steps = 0;
+    tmf_pageset_clear(&state->logged);
+    state->granule = (struct tmf_granule){0};
 }
 
 static int undo_begin(struct tmf_storage *storage)
@@ -126,28 +78,13 @@ static int undo_begin(struct tmf_storage *storage)
     return 0;
 }
 
-/* Widens [*first, *end) to whole granules, and the granule itself after so many steps. */
-static void widen(struct undo_state *state, uint64_t *first, uint64_t *end)
-{
-    if (++state->steps > (state->granule_shift ? STEPS_MORE : STEPS_SINGLE)) {
-        state->granule_shift += GRANULE_SHIFT;
-        state->steps = 1;
-    }
-    uint64_t mask = (UINT64_C(1) << state->granule_shift) - 1;
-    *first &= ~mask;
-    *end = (*end + mask) & ~mask;
-    if (*end > state->page_count)
-        *end = state->page_count;
-}
-
 static int log_page(struct tmf_storage *storage, uint64_t page)
 {
     struct undo_state *state = storage->strategy_state;
-    int error = tmf_log_append(&storage->log, page, storage->odb_fd);
+    int error = tmf_undo_log_append(&storage->log, page, storage->odb_fd);
     if (error)
         return error;
-    state->bitmap[page / 64] |= UINT64_C(1) << page % 64;
-    state->pages[state->logged++] = page;
+    tmf_pageset_add(&state->logged, page);
     storage->stats.pages_dirtied++;
     return 0;
 }
@@ -157,14 +94,14 @@ static int undo_fault(struct tmf_storage *storage, uint64_t first, uint64_t coun
 {
     struct undo_state *state = storage->strategy_state;
     uint64_t end = first + count;
-    while (first < end && is_logged(state, first))
+    while (first < end && tmf_pageset_has(&state->logged, first))
         first++;
     if (first == end)
         return 0; /* another thread was faster */
     storage->stats.faults++;
-    widen(state, &first, &end);
+    tmf_granule_widen(&state->granule, state->logged.page_count, &first, &end);
     for (uint64_t page = first; page < end; page++) {
-        int error = is_logged(state, page) ? 0 : log_page(storage, page);
+        int error = tmf_pageset_has(&state->logged, page) ? 0 : log_page(storage, page);
         if (error)
             return error;
     }
@@ -177,6 +114,11 @@ static int undo_fault(struct tmf_storage *storage, uint64_t first, uint64_t coun
                              true);
 }
 
+static int undo_doom(struct tmf_storage *storage)
+{
+    return tmf_arena_detach(&storage->arena);
+}
+
 /* Steps 5 to 7. */
 static int settle(struct tmf_storage *storage)
 {
@@ -185,7 +127,7 @@ static int settle(struct tmf_storage *storage)
     if (error)
         return error;
     TMF_POINT("txn/commit/before-mark");
-    error = tmf_log_end(&storage->log);
+    error = tmf_log_start(&storage->log, TMF_LOG_UNDO, storage->log.sequence + 1);
     if (error)
         return tmf_poison(storage, error);
     TMF_POINT("txn/commit/after-mark");
@@ -198,13 +140,14 @@ static int undo_end(struct tmf_storage *storage)
     struct undo_state *state = storage->strategy_state;
     if (storage->arena.detached)
         return tmf_arena_attach(&storage->arena);
-    return state->logged ? tmf_arena_protect(&storage->arena, 0, storage->arena.size, false) : 0;
+    return state->logged.count ? tmf_arena_protect(&storage->arena, 0, storage->arena.size, false)
+                               : 0;
 }
 
 static int undo_commit(struct tmf_storage *storage)
 {
     struct undo_state *state = storage->strategy_state;
-    if (!state->logged)
+    if (!state->logged.count)
         return 0;
     storage->stats.commits++;
     int error = undo_end(storage);
@@ -215,22 +158,24 @@ static int undo_rollback(struct tmf_storage *storage)
 {
     int error = undo_end(storage);
     const struct undo_state *state = storage->strategy_state;
-    if (error || !state->logged)
+    if (error || !state->logged.count)
         return error;
     storage->stats.rollbacks++;
     TMF_POINT("txn/rollback/begin");
-    error = tmf_log_undo(&storage->log, storage->odb_fd, false);
+    error = tmf_undo_log_apply(&storage->log, storage->odb_fd, false);
     return error ? error : settle(storage);
 }
 
 const struct tmf_strategy tmf_strategy_undo_fsync = {
     .name = "undo-fsync",
     .about = "logs and syncs a page before its first store; survives power loss (the original's)",
+    .survives = TMF_SURVIVES_POWER,
     .open = undo_open,
     .close = undo_close,
     .resize = undo_resize,
     .begin = undo_begin,
     .fault = undo_fault,
+    .doom = undo_doom,
     .commit = undo_commit,
     .rollback = undo_rollback,
     .end = undo_end,

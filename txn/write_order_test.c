@@ -26,7 +26,7 @@ struct root {
 static const tmf_options creation = {.size = SIZE,
                                      .root_size = sizeof(struct root),
                                      .strategy = "undo-fsync",
-                                     .log_size = TMF_LOG_RECORDS_OFFSET + 8 * TMF_LOG_RECORD_SIZE};
+                                     .log_size = TMF_LOG_RECORDS_OFFSET + 8 * TMF_UNDO_RECORD_SIZE};
 
 /* ---- a trace: what each call did to what, in words */
 
@@ -60,7 +60,7 @@ static ssize_t trace_pwrite(int fd, const void *from, size_t size, off_t at)
 {
     const char *kind = kind_of(fd);
     const char *what = "write";
-    if (strcmp(kind, "log") == 0 && size == TMF_LOG_RECORD_SIZE)
+    if (strcmp(kind, "log") == 0 && size == TMF_UNDO_RECORD_SIZE)
         what = "record";
     else if (strcmp(kind, "log") == 0 && size == TMF_LOG_SLOT_SIZE &&
              at < (off_t)TMF_LOG_POISON_OFFSET)

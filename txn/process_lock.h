@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The locks among processes. All belong to open files of the storage, so a process that dies loses
+ * them, and a storage never waits for the dead.
+ *
+ *   turnstile  taken by whoever wants to write, until it may: writers come in turn
+ *   writer     held by the one who writes, with whatever strategy
+ *   gate       taken on the way to `main`, by all, and given back once that is held: a writer that
+ *              waits for readers to leave holds the gate, so no new reader passes it
+ *   main       shared by readers; exclusive for who changes the .odb: a shared-mapping writer as
+ *              long as it writes, a redo writer while it makes a checkpoint, and recovery
+ *
+ * Gate and main are flocks of the .odb and the log; turnstile and writer are locks of a byte each
+ * of the log, of the open-file-description kind, which flock does not see. Order: turnstile <
+ * writer < gate < main. Waits are interrupted by signals (EINTR) and made again.
+ *
+ * Functions return 0; EBUSY (TMF_WAIT_TRY); ETIMEDOUT; or what the system says.
+ */
+#ifndef TMF_PROCESS_LOCK_H
+#define TMF_PROCESS_LOCK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define TMF_WAIT_TRY     UINT64_C(0) /* deadlines in ns of CLOCK_MONOTONIC, and two special ones */
+#define TMF_WAIT_FOREVER UINT64_MAX
+
+struct tmf_process_lock {
+    int odb_fd, log_fd;
+    bool is_exclusive; /* writer and main are held from open to close: nothing to be done */
+};
+
+/* The deadline `timeout_ns` from now; the time now. */
+uint64_t tmf_deadline(uint64_t timeout_ns);
+uint64_t tmf_now_ns(void);
+
+int tmf_process_share(const struct tmf_process_lock *lock, uint64_t deadline);
+void tmf_process_unshare(const struct tmf_process_lock *lock);
+
+int tmf_process_write(const struct tmf_process_lock *lock, uint64_t deadline);
+void tmf_process_unwrite(const struct tmf_process_lock *lock);
+
+/* With the writer lock: main, exclusively; back to nothing; back to shared. */
+int tmf_process_alone(const struct tmf_process_lock *lock, uint64_t deadline);
+void tmf_process_not_alone(const struct tmf_process_lock *lock);
+int tmf_process_alone_to_shared(const struct tmf_process_lock *lock);
+
+/* Whether a writer of another process waits at the gate for our readers to leave. */
+bool tmf_process_is_wanted(const struct tmf_process_lock *lock);
+
+/* flock by itself: LOCK_SH or LOCK_EX with a deadline, or LOCK_UN. */
+int tmf_flock(int fd, int operation, uint64_t deadline);
+
+#endif

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * redo-scan: pages that were ever stored to are those that the kernel has copied, and the pagemap
+ * tells them from pages of the file, on any kernel. All copies in hot segments (segments.h) are
+ * compared with what was committed: more of them than one transaction has changed.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+
+#include "txn/error.h"
+#include "txn/file.h"
+#include "txn/io.h"
+#include "txn/redo.h"
+#include "txn/segments.h"
+
+/* Documentation/admin-guide/mm/pagemap.rst */
+#define ENTRY_OF_FILE (UINT64_C(1) << 61)
+#define ENTRY_SWAPPED (UINT64_C(1) << 62)
+#define ENTRY_PRESENT (UINT64_C(1) << 63)
+#define ENTRIES       512u
+
+struct scan {
+    struct tmf_segments segments;
+    int pagemap_fd;
+    uint64_t entries[ENTRIES];
+};
+
+static struct scan *scan_of(const struct tmf_storage *storage)
+{
+    return tmf_redo_state(storage)->finder_state;
+}
+
+static int open_pagemap(int *out)
+{
+    int error = tmf_file_open("/proc/self/pagemap", O_RDONLY, out);
+    return error ? tmf_fail(TMF_ENOTSUPPORTED, "strategy redo-scan needs /proc/self/pagemap (%s)",
+                            tmf_strerror(error))
+                 : 0;
+}
+
+static int scan_probe(void)
+{
+    int fd;
+    int error = open_pagemap(&fd);
+    if (!error)
+        (void)tmf_io->close(fd);
+    return error;
+}
+
+static int scan_open(struct tmf_storage *storage)
+{
+    struct scan *scan = calloc(1, sizeof(*scan));
+    if (!scan)
+        return ENOMEM;
+    int error = open_pagemap(&scan->pagemap_fd);
+    if (error) {
+        free(scan);
+        return error;
+    }
+    tmf_redo_state(storage)->finder_state = scan;
+    return tmf_segments_open(&scan->segments, storage);
+}
+
+static void scan_close(struct tmf_storage *storage)
+{
+    struct scan *scan = scan_of(storage);
+    if (!scan)
+        return;
+    tmf_segments_close(&scan->segments);
+    (void)tmf_io->close(scan->pagemap_fd);
+    free(scan);
+}
+
+static int warm_all(struct tmf_storage *storage)
+{
+    struct tmf_segments *segments = &scan_of(storage)->segments;
+    return segments->always_hot
+               ? tmf_segments_warm(segments, storage, 0, segments->page_count, NULL)
+               : 0;
+}
+
+static int scan_remapped(struct tmf_storage *storage)
+{
+    tmf_segments_forget(&scan_of(storage)->segments);
+    return warm_all(storage);
+}
+
+static int scan_resize(struct tmf_storage *storage)
+{
+    return tmf_segments_resize(&scan_of(storage)->segments, storage);
+}
+
+static int scan_unlock(struct tmf_storage *storage, uint64_t first, uint64_t count)
+{
+    storage->stats.faults++;
+    return tmf_segments_warm(&scan_of(storage)->segments, storage, first, count, NULL);
+}
+
+static void add_copy(struct tmf_storage *storage, uint64_t page)
+{
+    struct tmf_redo_state *state = tmf_redo_state(storage);
+    tmf_pageset_add(&state->dirty, page);
+    tmf_pageset_add(&state->copied, page);
+}
+
+static int read_entries(struct tmf_storage *storage, uint64_t first, uint64_t count)
+{
+    struct scan *scan = scan_of(storage);
+    uint64_t number = (uintptr_t)storage->arena.base / TMF_PAGE_SIZE + first;
+    while (count > 0) {
+        uint64_t part = count < ENTRIES ? count : ENTRIES;
+        int error = tmf_file_read(scan->pagemap_fd, scan->entries, (size_t)part * sizeof(uint64_t),
+                                  number * sizeof(uint64_t));
+        if (error)
+            return error;
+        for (uint64_t n = 0; n < part; n++) {
+            uint64_t entry = scan->entries[n];
+            if ((entry & (ENTRY_PRESENT | ENTRY_SWAPPED)) && !(entry & ENTRY_OF_FILE))
+                add_copy(storage, first + n);
+        }
+        number += part;
+        first += part;
+        count -= part;
+    }
+    return 0;
+}
+
+static int scan_find(struct tmf_storage *storage)
+{
+    return tmf_segments_each_hot(&scan_of(storage)->segments, storage, read_entries);
+}
+
+/*
+ * Which of the copies were stored to is known only after comparing, so a segment that became hot
+ * cools down after a while in any case, and traps again.
+ */
+static int scan_rearm(struct tmf_storage *storage)
+{
+    return tmf_segments_cool(&scan_of(storage)->segments, storage);
+}
+
+static const struct tmf_finder finder = {
+    .open = scan_open,
+    .close = scan_close,
+    .resize = scan_resize,
+    .remapped = scan_remapped,
+    .unlock = scan_unlock,
+    .find = scan_find,
+    .rearm = scan_rearm,
+};
+
+const struct tmf_strategy tmf_strategy_redo_scan = {
+    .name = "redo-scan",
+    .about = "write-ahead log; finds the copied pages in the pagemap; survives power loss",
+    .probe = scan_probe,
+    .finder = &finder,
+    TMF_REDO_OPERATIONS,
+};

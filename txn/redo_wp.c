@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * redo-wp: the kernel remembers which pages were stored to. The arena is registered with a
+ * userfaultfd for asynchronous write protection (Linux 6.7): the first store to a page since the
+ * last scan is resolved inside the kernel, without a signal, by clearing a bit of its page table
+ * entry; PAGEMAP_SCAN fetches the pages whose bit is clear and sets it again in one step. So stores
+ * by system calls are seen as well. Only hot segments are scanned (segments.h).
+ *
+ * Pages that were never stored to have no bit to begin with, so each segment's are set when it
+ * first becomes hot.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/userfaultfd.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#include "txn/error.h"
+#include "txn/file.h"
+#include "txn/io.h"
+#include "txn/redo.h"
+#include "txn/segments.h"
+
+/* Newer than the headers of Debian 12: linux/userfaultfd.h and linux/fs.h of Linux 6.7. */
+#define FEATURE_WP_UNPOPULATED (UINT64_C(1) << 13)
+#define FEATURE_WP_ASYNC       (UINT64_C(1) << 15)
+#define USER_MODE_ONLY         1
+#define PAGE_WRITTEN           (UINT64_C(1) << 1)
+#define SCAN_WP_MATCHING       (UINT64_C(1) << 0)
+#define SCAN_CHECK_WPASYNC     (UINT64_C(1) << 1)
+struct scanned_region {
+    uint64_t start, end, categories;
+};
+struct scan_request {
+    uint64_t size, flags, start, end, walk_end, vec, vec_len, max_pages;
+    uint64_t category_inverted, category_mask, category_anyof_mask, return_mask;
+};
+#define PAGEMAP_SCAN_REQUEST _IOWR('f', 16, struct scan_request)
+
+#define REGIONS 512u
+
+struct wp {
+    struct tmf_segments segments;
+    int uffd, pagemap_fd;
+    unsigned char *armed; /* of each segment: its bits were set in this mapping */
+    struct scanned_region regions[REGIONS];
+};
+
+static struct wp *wp_of(const struct tmf_storage *storage)
+{
+    return tmf_redo_state(storage)->finder_state;
+}
+
+/* ---- what the kernel has to offer */
+
+static int missing(int error, const char *what)
+{
+    return tmf_fail(TMF_ENOTSUPPORTED, "strategy redo-wp needs %s (%s)", what, tmf_strerror(error));
+}
+
+static int open_uffd(int *out)
+{
+    struct uffdio_api api = {.api = UFFD_API,
+                             .features = FEATURE_WP_UNPOPULATED | FEATURE_WP_ASYNC};
+    int fd = tmf_io->userfaultfd(O_CLOEXEC | O_NONBLOCK | USER_MODE_ONLY);
+    if (fd < 0)
+        return missing(errno, "userfaultfd(2), which the kernel lacks or a sandbox forbids");
+    if (tmf_io->ioctl(fd, UFFDIO_API, &api) != 0) {
+        int error = errno;
+        (void)tmf_io->close(fd);
+        return missing(error, "asynchronous write protection (UFFD_FEATURE_WP_ASYNC, Linux 6.7)");
+    }
+    *out = fd;
+    return 0;
+}
+
+static int open_pagemap(int *out)
+{
+    struct scan_request nothing = {.size = sizeof(nothing), .return_mask = PAGE_WRITTEN};
+    int error = tmf_file_open("/proc/self/pagemap", O_RDONLY, out);
+    if (error)
+        return missing(error, "/proc/self/pagemap");
+    if (tmf_io->ioctl(*out, PAGEMAP_SCAN_REQUEST, &nothing) >= 0)
+        return 0;
+    error = errno;
+    (void)tmf_io->close(*out);
+    return missing(error, "PAGEMAP_SCAN (Linux 6.7)");
+}
+
+static int open_both(int *uffd, int *pagemap_fd)
+{
+    int error = open_uffd(uffd);
+    if (error)
+        return error;
+    error = open_pagemap(pagemap_fd);
+    if (error)
+        (void)tmf_io->close(*uffd);
+    return error;
+}
+
+static int wp_probe(void)
+{
+    int uffd;
+    int pagemap_fd;
+    int error = open_both(&uffd, &pagemap_fd);
+    if (error)
+        return error;
+    (void)tmf_io->close(uffd);
+    (void)tmf_io->close(pagemap_fd);
+    return 0;
+}
+
+/* ---- the finder */
+
+static int wp_open(struct tmf_storage *storage)
+{
+    struct wp *wp = calloc(1, sizeof(*wp));
+    if (!wp)
+        return ENOMEM;
+    int error = open_both(&wp->uffd, &wp->pagemap_fd);
+    if (error) {
+        free(wp);
+        return error;
+    }
+    tmf_redo_state(storage)->finder_state = wp;
+    error = tmf_segments_open(&wp->segments, storage);
+    if (error)
+        return error;
+    wp->armed = calloc((size_t)wp->segments.count, 1);
+    return wp->armed ? 0 : ENOMEM;
+}
+
+static void wp_close(struct tmf_storage *storage)
+{
+    struct wp *wp = wp_of(storage);
+    if (!wp)
+        return;
+    tmf_segments_close(&wp->segments);
+    (void)tmf_io->close(wp->uffd);
+    (void)tmf_io->close(wp->pagemap_fd);
+    free(wp->armed);
+    free(wp);
+}
+
+static int watch_arena(struct tmf_storage *storage)
+{
+    struct uffdio_register request = {
+        .range = {.start = (uintptr_t)storage->arena.base, .len = storage->arena.size},
+        .mode = UFFDIO_REGISTER_MODE_WP};
+    return tmf_io->ioctl(wp_of(storage)->uffd, UFFDIO_REGISTER, &request) == 0 ? 0 : errno;
+}
+
+static int arm_pages(struct tmf_storage *storage, uint64_t first, uint64_t count)
+{
+    struct uffdio_writeprotect request = {
+        .range = {.start = (uintptr_t)storage->arena.base + (uintptr_t)(first * TMF_PAGE_SIZE),
+                  .len = count * TMF_PAGE_SIZE},
+        .mode = UFFDIO_WRITEPROTECT_MODE_WP};
+    return tmf_io->ioctl(wp_of(storage)->uffd, UFFDIO_WRITEPROTECT, &request) == 0 ? 0 : errno;
+}
+
+static int wp_arm(struct tmf_storage *storage, uint64_t first, uint64_t count)
+{
+    struct wp *wp = wp_of(storage);
+    uint64_t end = first + count;
+    int error = 0;
+    while (!error && first < end) {
+        uint64_t segment = first >> wp->segments.shift;
+        uint64_t next = (segment + 1) << wp->segments.shift;
+        next = next < end ? next : end;
+        if (!wp->armed[segment])
+            error = arm_pages(storage, first, next - first);
+        if (!error)
+            wp->armed[segment] = 1;
+        first = next;
+    }
+    return error;
+}
+
+static int warm_all(struct tmf_storage *storage)
+{
+    struct tmf_segments *segments = &wp_of(storage)->segments;
+    return segments->always_hot
+               ? tmf_segments_warm(segments, storage, 0, segments->page_count, wp_arm)
+               : 0;
+}
+
+static int wp_remapped(struct tmf_storage *storage)
+{
+    struct wp *wp = wp_of(storage);
+    tmf_segments_forget(&wp->segments);
+    memset(wp->armed, 0, (size_t)wp->segments.count);
+    int error = watch_arena(storage);
+    return error ? error : warm_all(storage);
+}
+
+static int wp_resize(struct tmf_storage *storage)
+{
+    struct wp *wp = wp_of(storage);
+    int error = tmf_segments_resize(&wp->segments, storage);
+    if (error)
+        return error;
+    unsigned char *armed = calloc((size_t)wp->segments.count, 1);
+    if (!armed)
+        return ENOMEM;
+    free(wp->armed);
+    wp->armed = armed;
+    return 0;
+}
+
+static int wp_unlock(struct tmf_storage *storage, uint64_t first, uint64_t count)
+{
+    storage->stats.faults++;
+    return tmf_segments_warm(&wp_of(storage)->segments, storage, first, count, wp_arm);
+}
+
+static void add_region(struct tmf_storage *storage, const struct scanned_region *region)
+{
+    struct tmf_redo_state *state = tmf_redo_state(storage);
+    uint64_t base = (uintptr_t)storage->arena.base;
+    uint64_t end = (region->end - base) / TMF_PAGE_SIZE;
+    for (uint64_t page = (region->start - base) / TMF_PAGE_SIZE; page < end; page++) {
+        tmf_pageset_add(&state->dirty, page);
+        tmf_pageset_add(&state->copied, page);
+        tmf_segments_found(&wp_of(storage)->segments, page);
+    }
+}
+
+static int scan(struct tmf_storage *storage, uint64_t first, uint64_t count)
+{
+    struct wp *wp = wp_of(storage);
+    uint64_t base = (uintptr_t)storage->arena.base;
+    struct scan_request request = {.size = sizeof(request),
+                                   .flags = SCAN_WP_MATCHING | SCAN_CHECK_WPASYNC,
+                                   .start = base + first * TMF_PAGE_SIZE,
+                                   .end = base + (first + count) * TMF_PAGE_SIZE,
+                                   .vec = (uintptr_t)wp->regions,
+                                   .vec_len = REGIONS,
+                                   .category_mask = PAGE_WRITTEN,
+                                   .return_mask = PAGE_WRITTEN};
+    while (request.start < request.end) {
+        int found = tmf_io->ioctl(wp->pagemap_fd, PAGEMAP_SCAN_REQUEST, &request);
+        if (found < 0 && errno == EINTR)
+            continue;
+        if (found < 0)
+            return errno;
+        for (int n = 0; n < found; n++)
+            add_region(storage, &wp->regions[n]);
+        request.start = request.walk_end;
+    }
+    return 0;
+}
+
+static int wp_find(struct tmf_storage *storage)
+{
+    struct tmf_segments *segments = &wp_of(storage)->segments;
+    return tmf_segments_each_hot(segments, storage, scan);
+}
+
+/* The scan itself has set the bits. */
+static int wp_rearm(struct tmf_storage *storage)
+{
+    return tmf_segments_cool(&wp_of(storage)->segments, storage);
+}
+
+static const struct tmf_finder finder = {
+    .open = wp_open,
+    .close = wp_close,
+    .resize = wp_resize,
+    .remapped = wp_remapped,
+    .unlock = wp_unlock,
+    .find = wp_find,
+    .rearm = wp_rearm,
+};
+
+const struct tmf_strategy tmf_strategy_redo_wp = {
+    .name = "redo-wp",
+    .about = "write-ahead log; the kernel notes the pages (Linux 6.7); survives power loss",
+    .probe = wp_probe,
+    .finder = &finder,
+    TMF_REDO_OPERATIONS,
+};

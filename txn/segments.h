@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The coarse level of the finders that scan. Looking at a page costs little (2.7 ns with
+ * PAGEMAP_SCAN, 46 with the pagemap), but a resident arena has many. So the arena is cut into
+ * segments; a cold one is read-only, and the first store to it traps and makes it hot: writable,
+ * and scanned from then on. A hot one in which nothing was found for IDLE_MOST scans in a row is
+ * made cold again: keeping it costs a scan of it each time, losing it a signal and two changes of
+ * protection (some 20 us), so either mistake is paid for at most about twice.
+ *
+ * Measured against the other ways: a scan of all that is resident is 0.11 ms for 160 MiB, more than
+ * half of what the sync takes; a scan up to the heap's high-water mark is the same for a full heap.
+ *
+ * With TMF_SYSCALLS all of the arena is one segment that is always hot: nothing traps, so that
+ * system calls may store anywhere.
+ */
+#ifndef TMF_SEGMENTS_H
+#define TMF_SEGMENTS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct tmf_storage;
+
+struct tmf_segments {
+    unsigned char *idle; /* of each: 0: cold; else 1 + scans in a row that found nothing */
+    uint64_t count;
+    uint64_t page_count; /* of the arena */
+    unsigned shift;      /* log2 of a segment's pages */
+    bool always_hot;
+};
+
+/* All are cold, as a new mapping is; a resized arena is mapped anew. */
+int tmf_segments_open(struct tmf_segments *segments, const struct tmf_storage *storage);
+int tmf_segments_resize(struct tmf_segments *segments, const struct tmf_storage *storage);
+void tmf_segments_close(struct tmf_segments *segments);
+
+/* All are cold again. */
+void tmf_segments_forget(struct tmf_segments *segments);
+
+/* [signal] Called for a stretch of pages that is about to become hot. */
+typedef int tmf_segments_arm(struct tmf_storage *storage, uint64_t first, uint64_t count);
+/* [signal] Makes the segments of the pages hot. `arm` may be NULL. */
+int tmf_segments_warm(struct tmf_segments *segments, struct tmf_storage *storage, uint64_t first,
+                      uint64_t count, tmf_segments_arm *arm);
+
+/* Calls `scan` for each stretch of hot pages, which tells the pages it finds to _found(). */
+typedef int tmf_segments_scan(struct tmf_storage *storage, uint64_t first, uint64_t count);
+int tmf_segments_each_hot(const struct tmf_segments *segments, struct tmf_storage *storage,
+                          tmf_segments_scan *scan);
+void tmf_segments_found(struct tmf_segments *segments, uint64_t page);
+
+/* Once per scan, and after it: makes those cold in which nothing was found for long. */
+int tmf_segments_cool(struct tmf_segments *segments, struct tmf_storage *storage);
+
+#endif

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Making commits of a redo log durable, many with one sync. A commit that was appended is durable
+ * once a sync that began after it has ended. The first who waits leads: it syncs for everything
+ * appended by then; who comes meanwhile waits for that sync and, if it began too early, the next
+ * one leads. So the tickets of a storage become durable in order.
+ *
+ * Every sync of a redo log by this process is made between tmf_sync_enter() and tmf_sync_leave():
+ * the kernel reports a failed write to one of two syncs that overlap, and the other must not take
+ * that for success.
+ */
+#ifndef TMF_SYNC_H
+#define TMF_SYNC_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct tmf_storage;
+
+struct tmf_sync {
+    pthread_mutex_t mutex;
+    pthread_cond_t ended;
+    bool syncing;
+};
+
+int tmf_sync_init(struct tmf_sync *sync);
+void tmf_sync_destroy(struct tmf_sync *sync);
+
+/* Waits for a sync under way; TMF_EPOISONED where it failed. */
+int tmf_sync_enter(struct tmf_storage *storage);
+void tmf_sync_leave(struct tmf_storage *storage);
+
+/* Returns once every transaction below `sequence` is durable. The error of the sync; TMF_EPOISONED.
+ */
+int tmf_sync_below(struct tmf_storage *storage, uint64_t sequence);
+
+#endif
