@@ -44,3 +44,13 @@ const char *tmf_strategy_about(size_t n)
 {
     return n < STRATEGY_COUNT ? strategies[n]->about : NULL;
 }
+
+tmf_survival tmf_strategy_survives(size_t n)
+{
+    return strategies[n]->survives;
+}
+
+bool tmf_strategy_must_touch(size_t n)
+{
+    return strategies[n]->declared_only;
+}

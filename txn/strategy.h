@@ -25,16 +25,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "txn/tmf.h"
+
 struct tmf_storage;
 struct tmf_finder;
-
-/* What a commit that was acknowledged with the best durability outlives. */
-enum tmf_survives { TMF_SURVIVES_NOTHING, TMF_SURVIVES_KILL, TMF_SURVIVES_POWER };
 
 struct tmf_strategy {
     const char *name;
     const char *about;
-    enum tmf_survives survives;
+    tmf_survival survives;
     bool is_redo;       /* private mapping, redo log; else shared mapping, undo log or none */
     bool declared_only; /* only tmf_touch() and the heap may open pages; a bare store traps */
     const struct tmf_finder *finder; /* of a redo strategy, see redo.h */

@@ -211,6 +211,17 @@ const char *tmf_explain(void);       /* this thread's last failure in full; vali
 /* The n-th strategy's name and a sentence about it; NULL past the last. Likewise the indexes. */
 const char *tmf_strategy_name(size_t n);
 const char *tmf_strategy_about(size_t n);
+
+/* What a commit that was acknowledged with durability sync outlives. */
+typedef enum tmf_survival {
+    TMF_SURVIVES_NOTHING, /* not even rolled back: the negative control */
+    TMF_SURVIVES_KILL,    /* the death of the process */
+    TMF_SURVIVES_POWER    /* and of the machine */
+} tmf_survival;
+
+/* Of the n-th strategy; n is in range. Whether stores must be declared by tmf_touch(). */
+tmf_survival tmf_strategy_survives(size_t n);
+bool tmf_strategy_must_touch(size_t n);
 const char *tmf_index_name(size_t n);
 const char *tmf_index_about(size_t n);
 
