@@ -175,7 +175,10 @@ static void check_alone(struct contend *self)
         const struct contender *other = &self->board->contenders[n];
         bool dying = atomic_load(&other->dying);
         int state = atomic_load(&other->state);
-        bool clashes = state == CONTENDER_WRITING || (self->writes && state == CONTENDER_READING);
+        bool inside = state == CONTENDER_WRITING || state == CONTENDER_READING;
+        bool both_write = self->writes && state == CONTENDER_WRITING;
+        bool one_writes = self->writes || state == CONTENDER_WRITING;
+        bool clashes = both_write || (inside && one_writes && !self->board->readers_go_on);
         if (n == self->number || dying || !clashes)
             continue;
         char what[64];

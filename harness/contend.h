@@ -13,7 +13,8 @@
  *   2. the content is the model's at R: every byte, every block; the heap's invariants hold; the
  *      arena is at least as large as when it was last made larger
  *   3. nothing changes while a reader is inside: R and the content are the same when it leaves
- *   4. a writer overlaps nobody
+ *   4. a writer overlaps no writer; and no reader, unless that is of another process and the
+ * strategy lets it go on
  *   5. a second begin of the same thread is EDEADLK; one that would not wait says EBUSY or
  * ETIMEDOUT, and no begin fails otherwise
  *   6. whoever waits gets in: no contender stands still for longer than the patience of the watch
@@ -51,7 +52,8 @@ enum wait_kind { WAIT_ANY, WAIT_READ, WAIT_WRITE, WAIT_KILL, WAIT_TAKEOVER, WAIT
 
 /* Zeroed at first. Lies in child_shared() memory. */
 struct board {
-    _Atomic bool stop; /* all shall end */
+    _Atomic bool stop;  /* all shall end */
+    bool readers_go_on; /* while another writes; set before all begin */
     _Atomic uint64_t acknowledged, begun;
     _Atomic uint64_t size_min; /* bytes that the arena has at least */
     _Atomic uint64_t transactions, reads;

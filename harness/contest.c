@@ -266,10 +266,20 @@ static void judge_end(struct affair *affair)
                       affair->verdict.difference.what);
 }
 
+static bool readers_go_on_beside(const char *strategy)
+{
+    size_t n = 0;
+    while (tmf_strategy_name(n) && strcmp(tmf_strategy_name(n), strategy) != 0)
+        n++;
+    return tmf_strategy_name(n) && tmf_strategy_readers_go_on(n);
+}
+
 static void hold(struct affair *affair)
 {
     struct contest *contest = affair->contest;
     affair->board.contender_count = contest->readers + contest->writers;
+    affair->board.readers_go_on =
+        contest->processes > 1 && readers_go_on_beside(contest->place.strategy);
     for (size_t n = 0; n < contest->processes; n++)
         contest->members[n] = (struct member){.number = n, .contest = contest};
     contest->kills_made = 0;

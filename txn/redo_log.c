@@ -225,38 +225,51 @@ int tmf_redo_log_read(const struct tmf_log *log, struct tmf_redo_cursor *cursor,
     return 0;
 }
 
-static int check_sectors(const struct tmf_log *log, const struct tmf_redo_cursor *end,
-                         const unsigned char *bytes, size_t size)
+/* Whether one of the sectors begins a record which says that the one at `end` was durable. */
+static bool is_witness(const struct tmf_log *log, const struct tmf_redo_cursor *end,
+                       const unsigned char *bytes, size_t size)
 {
     struct tmf_redo_record head;
     for (size_t at = 0; at + sizeof(head) <= size; at += TMF_SECTOR_SIZE) {
         memcpy(&head, bytes + at, sizeof(head));
-        if (head.turn != log->turn || head.durable <= end->sequence ||
-            !head_holds(log, log->turn, &head))
-            continue;
-        return tmf_fail(TMF_ECORRUPT,
-                        "reading transaction %llu from the log: it is damaged, though transaction "
-                        "%llu says that it was durable; restore a backup",
-                        (unsigned long long)end->sequence, (unsigned long long)head.sequence);
+        if (head.turn == log->turn && head.durable > end->sequence &&
+            head_holds(log, log->turn, &head))
+            return true;
     }
-    return 0;
+    return false;
+}
+
+/* Unless the record at `end` is there by now: a writer goes on while we look. */
+static int check_missing(const struct tmf_log *log, const struct tmf_redo_cursor *end)
+{
+    struct tmf_redo_cursor at = *end;
+    struct tmf_redo_buffer buffer = {0};
+    int error = tmf_redo_log_read(log, &at, &buffer);
+    tmf_redo_buffer_free(&buffer);
+    if (error || at.sequence != end->sequence)
+        return error;
+    return tmf_fail(
+        TMF_ECORRUPT,
+        "reading transaction %llu from the log: it is damaged, though one behind it says "
+        "that it was durable; restore a backup",
+        (unsigned long long)end->sequence);
 }
 
 int tmf_redo_log_check_end(const struct tmf_log *log, const struct tmf_redo_cursor *end)
 {
     uint64_t size;
+    bool found = false;
     int error = tmf_file_size(log->fd, &size);
     unsigned char *bytes = malloc(SCAN_BYTES);
     if (!bytes)
         return ENOMEM;
-    for (uint64_t at = end->offset; !error && at < size; at += SCAN_BYTES) {
+    for (uint64_t at = end->offset; !error && !found && at < size; at += SCAN_BYTES) {
         size_t part = size - at < SCAN_BYTES ? (size_t)(size - at) : SCAN_BYTES;
         error = tmf_file_read(log->fd, bytes, part, at);
-        if (!error)
-            error = check_sectors(log, end, bytes, part);
+        found = !error && is_witness(log, end, bytes, part);
     }
     free(bytes);
-    return error;
+    return !error && found ? check_missing(log, end) : error;
 }
 
 /* ---- publishing */

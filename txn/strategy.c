@@ -54,3 +54,8 @@ bool tmf_strategy_must_touch(size_t n)
 {
     return strategies[n]->declared_only;
 }
+
+bool tmf_strategy_readers_go_on(size_t n)
+{
+    return strategies[n]->is_redo;
+}

@@ -222,6 +222,8 @@ typedef enum tmf_survival {
 /* Of the n-th strategy; n is in range. Whether stores must be declared by tmf_touch(). */
 tmf_survival tmf_strategy_survives(size_t n);
 bool tmf_strategy_must_touch(size_t n);
+/* Whether readers of other processes go on while one writes; else it waits for all to leave. */
+bool tmf_strategy_readers_go_on(size_t n);
 const char *tmf_index_name(size_t n);
 const char *tmf_index_about(size_t n);
 
