@@ -28,6 +28,12 @@ static int ioctl_with_pointer(int fd, unsigned long request, void *argument)
     return ioctl(fd, request, argument);
 }
 
+/* The C library's parameter has a type of its own in C++ and C with extensions. */
+static int getrusage_of(int who, struct rusage *out)
+{
+    return getrusage(who, out);
+}
+
 static int open_userfaultfd(int flags)
 {
     return (int)syscall(SYS_userfaultfd, flags);
@@ -54,6 +60,7 @@ const struct tmf_io tmf_io_system = {
     .mprotect = mprotect,
     .madvise = madvise,
     .getrandom = getrandom,
+    .getrusage = getrusage_of,
     .nanosleep = nanosleep,
     .sigaction = sigaction,
 };

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stddef.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/types.h>
 #include <time.h>
@@ -37,6 +38,7 @@
     X(int, mprotect, (void *at, size_t size, int protection), (at, size, protection))              \
     X(int, madvise, (void *at, size_t size, int advice), (at, size, advice))                       \
     X(ssize_t, getrandom, (void *to, size_t size, unsigned flags), (to, size, flags))              \
+    X(int, getrusage, (int who, struct rusage *out), (who, out))                                   \
     X(int, nanosleep, (const struct timespec *wish, struct timespec *left), (wish, left))          \
     X(int, sigaction, (int signal, const struct sigaction *act, struct sigaction *old),            \
       (signal, act, old))

@@ -179,19 +179,6 @@ static void keep_committed(struct tmf_storage *storage, uint64_t changed)
     }
 }
 
-/* A checkpoint inside make_room() has forgotten the shadows: the pages need theirs again. */
-static int append(struct tmf_storage *storage, uint64_t changed)
-{
-    struct tmf_redo_state *state = tmf_redo_state(storage);
-    int error = make_room(storage);
-    for (uint64_t n = 0; !error && n < changed; n++) {
-        unsigned char *committed;
-        bool is_new;
-        error = tmf_redo_committed(storage, state->dirty.pages[n], &committed, &is_new);
-    }
-    return error ? error : tmf_redo_log_append(&storage->log, &state->record);
-}
-
 int tmf_redo_commit(struct tmf_storage *storage)
 {
     struct tmf_redo_state *state = tmf_redo_state(storage);
@@ -203,7 +190,9 @@ int tmf_redo_commit(struct tmf_storage *storage)
     if (!error)
         error = build_record(storage, &changed);
     if (!error && changed)
-        error = append(storage, changed);
+        error = make_room(storage);
+    if (!error && changed)
+        error = tmf_redo_log_append(&storage->log, &state->record);
     if (error)
         return error;
     keep_committed(storage, changed);
@@ -211,6 +200,7 @@ int tmf_redo_commit(struct tmf_storage *storage)
     storage->stats.commits += changed > 0;
     tmf_pageset_clear(&state->dirty);
     tmf_redo_buffer_clear(&state->record);
+    storage->strategy->finder->settled(storage);
     return 0;
 }
 
@@ -234,7 +224,7 @@ int tmf_redo_rollback(struct tmf_storage *storage)
     return tmf_redo_remap(storage);
 }
 
-static bool is_over_limit(const struct tmf_storage *storage)
+bool tmf_redo_is_over_limit(const struct tmf_storage *storage)
 {
     const struct tmf_redo_state *state = tmf_redo_state(storage);
     return (state->copied.count + state->shadows.count) * TMF_PAGE_SIZE > storage->private_size;
@@ -263,10 +253,11 @@ int tmf_redo_end(struct tmf_storage *storage)
     const struct tmf_log *log = &storage->log;
     if (storage->arena.detached && !storage->poisoned)
         return tmf_redo_remap(storage);
-    bool is_over = is_over_limit(storage);
+    bool is_over = tmf_redo_is_over_limit(storage);
     if (storage->poisoned || (!is_over && log->at.offset < log->size_kept / 4 * 3))
         return 0;
-    if (tmf_redo_checkpoint(storage, TMF_WAIT_TRY) == 0 && is_over)
-        return drop_copies(storage);
-    return 0;
+    if (tmf_redo_checkpoint(storage, TMF_WAIT_TRY) != 0 || !is_over)
+        return 0;
+    tmf_shadows_clear(&tmf_redo_state(storage)->shadows);
+    return tmf_redo_is_over_limit(storage) ? drop_copies(storage) : 0;
 }

@@ -47,6 +47,8 @@
  *   find         adds the pages to `dirty` that were stored to since the last find
  *   rearm        the pages in `dirty` were found, and what had to be stored to them was: the next
  *                store to each is to be noticed again
+ *   settled      what this thread did since the last find was our own work, and no store to the
+ * arena
  */
 struct tmf_finder {
     int (*open)(struct tmf_storage *storage);
@@ -56,6 +58,7 @@ struct tmf_finder {
     int (*unlock)(struct tmf_storage *storage, uint64_t first, uint64_t count);
     int (*find)(struct tmf_storage *storage);
     int (*rearm)(struct tmf_storage *storage);
+    void (*settled)(struct tmf_storage *storage);
 };
 
 struct tmf_redo_state {
@@ -109,6 +112,9 @@ void tmf_redo_tidy(struct tmf_storage *storage);
 
 /* Takes over what is committed into an arena that was mapped anew. */
 int tmf_redo_remap(struct tmf_storage *storage);
+
+/* Whether more private copies are kept than the options allow. */
+bool tmf_redo_is_over_limit(const struct tmf_storage *storage);
 
 /* The page as it was committed goes back into the arena. */
 int tmf_redo_restore(struct tmf_storage *storage, uint64_t page);

@@ -36,6 +36,7 @@ int tmf_redo_watch(struct tmf_storage *storage)
         error = finder->rearm(storage);
     if (!error)
         tmf_pageset_clear(&tmf_redo_state(storage)->dirty);
+    finder->settled(storage);
     return error;
 }
 
@@ -126,6 +127,7 @@ static int sweep(struct tmf_storage *storage)
         return tmf_redo_watch(storage);
     error = storage->strategy->finder->rearm(storage);
     tmf_pageset_clear(&state->dirty);
+    storage->strategy->finder->settled(storage);
     return error;
 }
 
@@ -213,10 +215,11 @@ static int follow(struct tmf_storage *storage, const struct tmf_log_state *log_s
 {
     struct tmf_redo_state *state = tmf_redo_state(storage);
     bool missed = !storage->log.turn || log_state->sequence != storage->log.at.sequence;
-    bool is_over = state->copied.count * TMF_PAGE_SIZE > storage->private_size / 2;
-    tmf_shadows_clear(&state->shadows);
     tmf_log_follow(&storage->log, log_state);
-    return (missed || is_over) && state->copied.count ? tmf_redo_remap(storage) : 0;
+    if (!missed && !tmf_redo_is_over_limit(storage))
+        return 0;
+    tmf_shadows_clear(&state->shadows);
+    return state->copied.count ? tmf_redo_remap(storage) : 0;
 }
 
 static int catch_up(struct tmf_storage *storage, const struct tmf_log_state *log_state,
@@ -267,8 +270,6 @@ int tmf_redo_checkpoint(struct tmf_storage *storage, uint64_t deadline)
     TMF_POINT("txn/checkpoint/begin");
     error = tmf_settle(storage, TMF_LOG_REDO);
     tmf_process_not_alone(&storage->lock.process);
-    if (!error)
-        tmf_shadows_clear(&tmf_redo_state(storage)->shadows);
     return error;
 }
 

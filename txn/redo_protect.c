@@ -22,7 +22,7 @@ static int nothing(struct tmf_storage *storage)
     return 0;
 }
 
-static void no_close(struct tmf_storage *storage)
+static void do_nothing(struct tmf_storage *storage)
 {
     (void)storage;
 }
@@ -64,12 +64,13 @@ static int rearm(struct tmf_storage *storage)
 
 const struct tmf_finder tmf_finder_protect = {
     .open = nothing,
-    .close = no_close,
+    .close = do_nothing,
     .resize = nothing,
     .remapped = nothing,
     .unlock = unlock,
     .find = nothing,
     .rearm = rearm,
+    .settled = do_nothing,
 };
 
 const struct tmf_strategy tmf_strategy_redo_segv = {

@@ -2,7 +2,8 @@
 /*
  * redo-scan: pages that were ever stored to are those that the kernel has copied, and the pagemap
  * tells them from pages of the file, on any kernel. All copies in hot segments (segments.h) are
- * compared with what was committed: more of them than one transaction has changed.
+ * compared with what was committed: more of them than one transaction has changed. Comparing a
+ * segment costs more than the trap that makes it hot, so all are cold after each transaction.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -19,6 +20,7 @@
 #define ENTRY_SWAPPED (UINT64_C(1) << 62)
 #define ENTRY_PRESENT (UINT64_C(1) << 63)
 #define ENTRIES       512u
+#define SEGMENT_SHIFT 3u /* 8 pages: comparing them costs as much as a trap */
 
 struct scan {
     struct tmf_segments segments;
@@ -59,7 +61,7 @@ static int scan_open(struct tmf_storage *storage)
         return error;
     }
     tmf_redo_state(storage)->finder_state = scan;
-    return tmf_segments_open(&scan->segments, storage);
+    return tmf_segments_open(&scan->segments, storage, SEGMENT_SHIFT, false);
 }
 
 static void scan_close(struct tmf_storage *storage)
@@ -131,13 +133,14 @@ static int scan_find(struct tmf_storage *storage)
     return tmf_segments_each_hot(&scan_of(storage)->segments, storage, read_entries);
 }
 
-/*
- * Which of the copies were stored to is known only after comparing, so a segment that became hot
- * cools down after a while in any case, and traps again.
- */
 static int scan_rearm(struct tmf_storage *storage)
 {
     return tmf_segments_cool(&scan_of(storage)->segments, storage);
+}
+
+static void scan_settled(struct tmf_storage *storage)
+{
+    (void)storage;
 }
 
 static const struct tmf_finder finder = {
@@ -148,6 +151,7 @@ static const struct tmf_finder finder = {
     .unlock = scan_unlock,
     .find = scan_find,
     .rearm = scan_rearm,
+    .settled = scan_settled,
 };
 
 const struct tmf_strategy tmf_strategy_redo_scan = {

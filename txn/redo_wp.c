@@ -4,7 +4,9 @@
  * userfaultfd for asynchronous write protection (Linux 6.7): the first store to a page since the
  * last scan is resolved inside the kernel, without a signal, by clearing a bit of its page table
  * entry; PAGEMAP_SCAN fetches the pages whose bit is clear and sets it again in one step. So stores
- * by system calls are seen as well. Only hot segments are scanned (segments.h).
+ * by system calls are seen as well. Only hot segments are scanned (segments.h), and none if the
+ * process has not had a page fault since the last scan: most transactions end, and many begin,
+ * without.
  *
  * Pages that were never stored to have no bit to begin with, so each segment's are set when it
  * first becomes hot.
@@ -38,11 +40,16 @@ struct scan_request {
 };
 #define PAGEMAP_SCAN_REQUEST _IOWR('f', 16, struct scan_request)
 
-#define REGIONS 512u
+#define REGIONS       512u
+#define SEGMENT_SHIFT 4u /* 16 pages */
 
 struct wp {
     struct tmf_segments segments;
     int uffd, pagemap_fd;
+    /* Page faults of this process when the last scan began, and those that were none of the
+     * program's since; 0: there was no scan. Those of the thread that made it. */
+    uint64_t faults, own_faults;
+    bool is_idle;         /* the last find did not have to scan */
     unsigned char *armed; /* of each segment: its bits were set in this mapping */
     struct scanned_region regions[REGIONS];
 };
@@ -124,7 +131,7 @@ static int wp_open(struct tmf_storage *storage)
         return error;
     }
     tmf_redo_state(storage)->finder_state = wp;
-    error = tmf_segments_open(&wp->segments, storage);
+    error = tmf_segments_open(&wp->segments, storage, SEGMENT_SHIFT, true);
     if (error)
         return error;
     wp->armed = calloc((size_t)wp->segments.count, 1);
@@ -252,16 +259,36 @@ static int scan(struct tmf_storage *storage, uint64_t first, uint64_t count)
     return 0;
 }
 
+/* Every first store to a page is a page fault of this process, also one by a system call. */
+static uint64_t count_faults(int who)
+{
+    struct rusage usage;
+    if (tmf_io->getrusage(who, &usage) != 0)
+        return 0; /* then every find scans */
+    return (uint64_t)usage.ru_minflt + (uint64_t)usage.ru_majflt;
+}
+
 static int wp_find(struct tmf_storage *storage)
 {
-    struct tmf_segments *segments = &wp_of(storage)->segments;
-    return tmf_segments_each_hot(segments, storage, scan);
+    struct wp *wp = wp_of(storage);
+    uint64_t faults = count_faults(RUSAGE_SELF);
+    wp->is_idle = faults && faults == wp->faults;
+    wp->faults = faults;
+    wp->own_faults = count_faults(RUSAGE_THREAD);
+    return wp->is_idle ? 0 : tmf_segments_each_hot(&wp->segments, storage, scan);
 }
 
 /* The scan itself has set the bits. */
 static int wp_rearm(struct tmf_storage *storage)
 {
-    return tmf_segments_cool(&wp_of(storage)->segments, storage);
+    struct wp *wp = wp_of(storage);
+    return wp->is_idle ? 0 : tmf_segments_cool(&wp->segments, storage);
+}
+
+static void wp_settled(struct tmf_storage *storage)
+{
+    struct wp *wp = wp_of(storage);
+    wp->faults += count_faults(RUSAGE_THREAD) - wp->own_faults;
 }
 
 static const struct tmf_finder finder = {
@@ -272,6 +299,7 @@ static const struct tmf_finder finder = {
     .unlock = wp_unlock,
     .find = wp_find,
     .rearm = wp_rearm,
+    .settled = wp_settled,
 };
 
 const struct tmf_strategy tmf_strategy_redo_wp = {

@@ -8,32 +8,41 @@
 
 #include "txn/storage.h"
 
-#define SHIFT_LEAST   6u    /* 64 pages: 256 KiB */
 #define SEGMENTS_MOST 4096u /* each splits the mapping at most once, see vm.max_map_count */
-#define IDLE_MOST     64u
+#define ALONE         12u /* what a scan of a segment by itself costs, in those of one beside others */
+#define PATIENCE_MOST 200u
+#define SOON          200u /* scans */
+#define LEARN_MORE    3u
+#define LEARN_LESS    2u
 
 static int size_segments(struct tmf_segments *segments, const struct tmf_storage *storage)
 {
     segments->page_count = storage->arena.size / TMF_PAGE_SIZE;
     segments->always_hot = (storage->flags & TMF_SYSCALLS) != 0;
-    segments->shift = SHIFT_LEAST;
+    segments->shift = segments->shift_least;
     uint64_t most = segments->always_hot ? 1 : SEGMENTS_MOST;
     while ((segments->page_count - 1) >> segments->shift >= most)
         segments->shift++;
     segments->count = ((segments->page_count - 1) >> segments->shift) + 1;
-    segments->idle = calloc((size_t)segments->count, 1);
-    return segments->idle ? 0 : ENOMEM;
+    segments->patience = PATIENCE_MOST / 2;
+    segments->idle = calloc((size_t)segments->count, sizeof(*segments->idle));
+    segments->cooled_at = calloc((size_t)segments->count, sizeof(*segments->cooled_at));
+    if (segments->idle && segments->cooled_at)
+        return 0;
+    tmf_segments_close(segments);
+    return ENOMEM;
 }
 
-int tmf_segments_open(struct tmf_segments *segments, const struct tmf_storage *storage)
+int tmf_segments_open(struct tmf_segments *segments, const struct tmf_storage *storage,
+                      unsigned shift, bool learns)
 {
-    *segments = (struct tmf_segments){0};
+    *segments = (struct tmf_segments){.shift_least = shift, .learns = learns};
     return size_segments(segments, storage);
 }
 
 int tmf_segments_resize(struct tmf_segments *segments, const struct tmf_storage *storage)
 {
-    struct tmf_segments larger = {0};
+    struct tmf_segments larger = {.shift_least = segments->shift_least, .learns = segments->learns};
     int error = size_segments(&larger, storage);
     if (error)
         return error;
@@ -45,7 +54,9 @@ int tmf_segments_resize(struct tmf_segments *segments, const struct tmf_storage 
 void tmf_segments_close(struct tmf_segments *segments)
 {
     free(segments->idle);
+    free(segments->cooled_at);
     segments->idle = NULL;
+    segments->cooled_at = NULL;
 }
 
 void tmf_segments_forget(struct tmf_segments *segments)
@@ -57,6 +68,13 @@ static uint64_t end_of(const struct tmf_segments *segments, uint64_t segment)
 {
     uint64_t end = (segment + 1) << segments->shift;
     return end < segments->page_count ? end : segments->page_count;
+}
+
+static void learn_from_warm(struct tmf_segments *segments, uint64_t segment)
+{
+    uint32_t cooled_at = segments->cooled_at[segment];
+    if (cooled_at && segments->scans - cooled_at < SOON && segments->patience < PATIENCE_MOST)
+        segments->patience += LEARN_MORE;
 }
 
 int tmf_segments_warm(struct tmf_segments *segments, struct tmf_storage *storage, uint64_t first,
@@ -75,23 +93,40 @@ int tmf_segments_warm(struct tmf_segments *segments, struct tmf_storage *storage
     if (!error)
         error = tmf_arena_protect(&storage->arena, (size_t)from * TMF_PAGE_SIZE,
                                   (size_t)pages * TMF_PAGE_SIZE, true);
-    for (; !error && segment <= last; segment++)
+    for (; !error && segment <= last; segment++) {
+        learn_from_warm(segments, segment);
         segments->idle[segment] = 1;
+    }
     return error;
+}
+
+/* The first hot one from `segment` on, or the count. Few are hot: eight at a time are looked at. */
+static uint64_t next_hot(const struct tmf_segments *segments, uint64_t segment)
+{
+    uint64_t eight;
+    while (segment < segments->count && !segments->idle[segment]) {
+        segment++;
+        while (segment + sizeof(eight) <= segments->count) {
+            memcpy(&eight, segments->idle + segment, sizeof(eight));
+            if (eight)
+                break;
+            segment += sizeof(eight);
+        }
+    }
+    return segment;
 }
 
 int tmf_segments_each_hot(const struct tmf_segments *segments, struct tmf_storage *storage,
                           tmf_segments_scan *scan)
 {
     int error = 0;
-    for (uint64_t at = 0, end; !error && at < segments->count; at = end) {
-        for (end = at; end < segments->count && segments->idle[end]; end++)
+    uint64_t end;
+    for (uint64_t at = next_hot(segments, 0); !error && at < segments->count;
+         at = next_hot(segments, end)) {
+        for (end = at + 1; end < segments->count && segments->idle[end]; end++)
             ;
         uint64_t first = at << segments->shift;
-        if (end > at)
-            error = scan(storage, first, end_of(segments, end - 1) - first);
-        else
-            end = at + 1;
+        error = scan(storage, first, end_of(segments, end - 1) - first);
     }
     return error;
 }
@@ -101,20 +136,43 @@ void tmf_segments_found(struct tmf_segments *segments, uint64_t page)
     segments->idle[page >> segments->shift] = 1;
 }
 
+/* Adds what the last scan of a hot segment has cost. Whether it is to be made cold. */
+static bool is_too_idle(struct tmf_segments *segments, uint64_t segment)
+{
+    unsigned char *idle = segments->idle;
+    bool has_neighbour =
+        (segment > 0 && idle[segment - 1]) || (segment + 1 < segments->count && idle[segment + 1]);
+    if (!segments->learns || idle[segment] > segments->patience)
+        return true;
+    idle[segment] = (unsigned char)(idle[segment] + (has_neighbour ? 1 : ALONE));
+    return false;
+}
+
+static int make_cold(struct tmf_segments *segments, struct tmf_storage *storage, uint64_t segment)
+{
+    uint64_t first = segment << segments->shift;
+    uint64_t count = end_of(segments, segment) - first;
+    int error = tmf_arena_protect(&storage->arena, (size_t)first * TMF_PAGE_SIZE,
+                                  (size_t)count * TMF_PAGE_SIZE, false);
+    if (error)
+        return error;
+    segments->idle[segment] = 0;
+    segments->cooled_at[segment] = segments->scans;
+    if (segments->patience > LEARN_LESS)
+        segments->patience -= LEARN_LESS;
+    return 0;
+}
+
 int tmf_segments_cool(struct tmf_segments *segments, struct tmf_storage *storage)
 {
     int error = 0;
+    segments->scans++;
     if (segments->always_hot)
         return 0;
-    for (uint64_t segment = 0; !error && segment < segments->count; segment++) {
-        if (!segments->idle[segment] || segments->idle[segment]++ < IDLE_MOST)
-            continue;
-        uint64_t first = segment << segments->shift;
-        uint64_t count = end_of(segments, segment) - first;
-        error = tmf_arena_protect(&storage->arena, (size_t)first * TMF_PAGE_SIZE,
-                                  (size_t)count * TMF_PAGE_SIZE, false);
-        if (!error)
-            segments->idle[segment] = 0;
+    for (uint64_t segment = next_hot(segments, 0); !error && segment < segments->count;
+         segment = next_hot(segments, segment + 1)) {
+        if (is_too_idle(segments, segment))
+            error = make_cold(segments, storage, segment);
     }
     return error;
 }

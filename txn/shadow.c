@@ -79,7 +79,7 @@ static int add_chunk(struct tmf_shadows *shadows)
         return ENOMEM;
     shadows->pages = pages;
     void *memory = tmf_io->mmap(NULL, CHUNK_SHADOWS * TMF_PAGE_SIZE, PROT_READ | PROT_WRITE,
-                                MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+                                MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
     if (memory == MAP_FAILED)
         return ENOMEM;
     chunks[shadows->chunk_count++] = memory;

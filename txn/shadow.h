@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Shadows: copies of pages as they were committed, for the pages whose committed content is in the
- * redo log and not in the .odb yet. Whoever has no shadow is committed as the .odb has it.
+ * Shadows: copies of pages as they were committed. Every page whose committed content is in the
+ * redo log and not in the .odb yet has one; after a checkpoint they are kept as long as there is
+ * room, since comparing with memory is faster than reading. Whoever has none is committed as the
+ * .odb has it.
  */
 #ifndef TMF_SHADOW_H
 #define TMF_SHADOW_H
