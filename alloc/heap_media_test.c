@@ -61,8 +61,10 @@ static void test_growth_errors(void **state)
     assert_int_equal(tmf_heap_grow(&region.heap, MIB), 0);
     assert_int_equal(tmf_heap_grow(&region.heap, MIB - PAGE), EINVAL);
     assert_int_equal(tmf_heap_grow(&region.heap, MIB + 64), EINVAL);
-    assert_int_equal(tmf_heap_grow(&region.heap, (size_t)1 << 63), EINVAL);
+    assert_int_equal(tmf_heap_grow(&region.heap, (size_t)PTRDIFF_MAX + 1), EINVAL);
+#if SIZE_MAX > UINT32_MAX
     assert_int_equal(tmf_heap_grow(&region.heap, (size_t)1 << 38), TMF_ENOTSUPPORTED);
+#endif
     /* The map covers 1.5 MiB; one page more is just enough for the page of map that it needs. */
     assert_int_equal(tmf_heap_grow(&region.heap, MIB + MIB / 2), 0);
     assert_int_equal(tmf_heap_grow(&region.heap, MIB + MIB / 2 + PAGE), ENOMEM);
@@ -90,15 +92,17 @@ static const struct creation {
     {EINVAL, 0, MIB, {1, NULL}},
     {EINVAL, 0, MIB + 1, {0, NULL}},
     {EINVAL, MIB + 1, MIB, {0, NULL}},
-    {EINVAL, 0, (size_t)1 << 63, {0, NULL}},
+    {EINVAL, 0, (size_t)PTRDIFF_MAX + 1, {0, NULL}},
     {ENOENT, 0, MIB, {0, "rb-triplet"}},
     {ENOENT, 0, MIB, {0, ""}},
     {ENOMEM, 0, 0, {0, NULL}},
     {ENOMEM, 0, 2 * PAGE, {0, NULL}},
     {ENOMEM, MIB - PAGE, MIB, {0, NULL}},
     {ENOMEM, MIB, MIB, {0, NULL}},
+#if SIZE_MAX > UINT32_MAX /* else no size is beyond links of 32 bits */
     {TMF_ENOTSUPPORTED, 0, (size_t)1 << 39, {32, "rb-twin"}},
     {TMF_ENOTSUPPORTED, 0, (size_t)1 << 40, {64, "rb-twin32"}},
+#endif
 };
 
 static void test_creation(void **state)
@@ -113,6 +117,8 @@ static void test_creation(void **state)
         assert_int_equal(error, creation->expected);
         if (error == 0) {
             tmf_heap attached;
+            size_t quantum = config.quantum != 0 ? config.quantum : sizeof(void *) == 4 ? 32 : 64;
+            assert_int_equal((size_t)1 << region.heap.quantum_shift, quantum);
             assert_sound(&region.heap);
             assert_int_equal(
                 tmf_heap_attach(&attached, region.base, creation->offset, creation->size), 0);
@@ -219,8 +225,8 @@ static void test_full_table_of_extents(void **state)
     region_unmap(&region);
 }
 
-/* A tebibyte, where there is room for it. Only pages that are touched cost memory and time. */
-static void test_one_tebibyte(void **state)
+/* A tebibyte, or what there is room for. Only pages that are touched cost memory and time. */
+static void test_the_largest(void **state)
 {
     (void)state;
     struct region region;
@@ -230,7 +236,7 @@ static void test_one_tebibyte(void **state)
     struct block block = block_take(&region, 1, 1);
     assert_int_equal(tmf_heap_free(&region.heap, low.at, 1), 0);
     assert_int_equal(tmf_heap_free(&region.heap, block.at, 1), 0);
-    assert_true(largest_free(&region) > REGION_MOST / 100 * 99);
+    assert_true(largest_free(&region) > REGION_MOST / 100 * 98); /* the map takes 1.2 % at most */
     region_unmap(&region);
 }
 
@@ -243,7 +249,7 @@ int main(void)
         cmocka_unit_test(test_attach_errors),
         cmocka_unit_test(test_attach_looks_at_every_field),
         cmocka_unit_test(test_full_table_of_extents),
-        cmocka_unit_test(test_one_tebibyte),
+        cmocka_unit_test(test_the_largest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -22,7 +22,10 @@
 #define MIB   ((size_t)1 << 20)
 
 /* Where neither the kernel nor a sanitizer puts anything, and how much of it there is. */
-#if defined(__SANITIZE_THREAD__)
+#if UINTPTR_MAX == UINT32_MAX
+#define REGION_PLACE UINT32_C(0x20000000)
+#define REGION_MOST  ((size_t)1 << 29)
+#elif defined(__SANITIZE_THREAD__)
 #define REGION_PLACE UINT64_C(0x7e9000000000)
 #define REGION_MOST  ((size_t)1 << 38)
 #elif defined(__has_feature)

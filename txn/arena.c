@@ -21,7 +21,7 @@
 #define HAS_FEATURE(name) 0
 #endif
 #if UINTPTR_MAX == UINT32_MAX
-#define ZONE_BASE UINT64_C(0x50000000)
+#define ZONE_BASE UINT64_C(0x60000000) /* programs begin below, at 0x56000000 and a bit */
 #define ZONE_SIZE UINT64_C(0x40000000)
 #define SLOT_SIZE (UINT64_C(1) << 24)
 #elif defined(__SANITIZE_THREAD__) || HAS_FEATURE(thread_sanitizer)

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "txn/format.h"
+#include "txn/storage.h"
 #include "txn/test_calls.h"
 #include "txn/test_kit.h"
 
@@ -103,10 +104,45 @@ static void odb_byte_order(const struct test_place *place, size_t argument)
     test_poke(place->odb, offsetof(struct tmf_file_header, byte_order), &swapped, sizeof(swapped));
 }
 
+static struct tmf_file_header load_header(const struct test_place *place)
+{
+    struct test_file odb;
+    struct tmf_file_header header;
+    test_file_load(place->odb, &odb);
+    memcpy(&header, odb.bytes, sizeof(header));
+    free(odb.bytes);
+    return header;
+}
+
+static void store_header(const struct test_place *place, struct tmf_file_header *header)
+{
+    tmf_header_seal(header);
+    test_poke(place->odb, 0, header, sizeof(*header));
+}
+
+/* As a machine of such words makes it: all is well, but its arena may be out of reach here. */
 static void odb_word_size(const struct test_place *place, size_t argument)
 {
-    const uint32_t other = (uint32_t)argument;
-    test_poke(place->odb, offsetof(struct tmf_file_header, word_size), &other, sizeof(other));
+    struct tmf_file_header header = load_header(place);
+    header.word_size = (uint32_t)argument;
+    header.address |= UINT64_C(1) << 45;
+    store_header(place, &header);
+}
+
+/* A number that loses this bit, and is right again, where it is taken for one of 32 bits. */
+static void odb_bit_63(const struct test_place *place, size_t argument)
+{
+    struct tmf_file_header header = load_header(place);
+    *(uint64_t *)(void *)((unsigned char *)&header + argument) |= UINT64_C(1) << 63;
+    store_header(place, &header);
+}
+
+static void odb_last_page(const struct test_place *place, size_t argument)
+{
+    (void)argument;
+    struct tmf_file_header header = load_header(place);
+    header.address = UINTPTR_MAX - TEST_PAGE + 1;
+    store_header(place, &header);
 }
 
 static void odb_heap(const struct test_place *place, size_t argument)
@@ -166,6 +202,9 @@ static void as_it_was(const struct test_place *place, size_t argument)
     (void)place, (void)argument;
 }
 
+#define HEADER(field)   offsetof(struct tmf_file_header, field)
+#define OTHER_WORD_SIZE (12 - sizeof(void *))
+
 struct bad_files {
     const char *name;
     void (*spoil)(const struct test_place *place, size_t argument);
@@ -198,8 +237,15 @@ static const struct bad_files bad_files[] = {
     {"version 0", odb_version, 0, {0}, TMF_EWRONGVERSION},
     {"version 2", odb_version, 2, {0}, TMF_EWRONGVERSION},
     {"the other byte order", odb_byte_order, 0, {0}, TMF_EWRONGENDIAN},
-    {"words of 4 bytes", odb_word_size, 4, {0}, TMF_EWRONGENDIAN},
+    {"the other word size", odb_word_size, OTHER_WORD_SIZE, {0}, TMF_EWRONGENDIAN},
     {"words of 16 bytes", odb_word_size, 16, {0}, TMF_EWRONGENDIAN},
+    {"a size out of reach", odb_bit_63, HEADER(size), {0}, TMF_ECORRUPT},
+    {"a root size out of reach", odb_bit_63, HEADER(root_size), {0}, TMF_ECORRUPT},
+    {"a heap out of reach", odb_bit_63, HEADER(heap_offset), {0}, TMF_ECORRUPT},
+    {"an arena that goes on behind the last address", odb_last_page, 0, {0}, TMF_ECORRUPT},
+#if UINTPTR_MAX == UINT32_MAX
+    {"an address out of reach", odb_bit_63, HEADER(address), {0}, TMF_ECORRUPT},
+#endif
     {"another application's", as_it_was, 0, {.magic = MAGIC + 1}, TMF_EWRONGMAGIC},
     {"another address", as_it_was, 0, {.address = TEST_ADDRESS}, TMF_EWRONGADDRESS},
     {"a smaller size", as_it_was, 0, {.size = SIZE - TEST_PAGE}, TMF_EWRONGSIZE},
@@ -304,7 +350,7 @@ static const struct bad_options {
     {"quantum 3", {.size = SIZE, .quantum = 3}, EINVAL},
     {"quantum 8", {.size = SIZE, .quantum = 8}, EINVAL},
     {"quantum 48", {.size = SIZE, .quantum = 48}, EINVAL},
-    {"quantum 2^63", {.size = SIZE, .quantum = (size_t)1 << 63}, EINVAL},
+    {"the largest quantum", {.size = SIZE, .quantum = SIZE_MAX / 2 + 1}, EINVAL},
     {"index", {.size = SIZE, .index = "nonesuch"}, EINVAL},
     {"strategy", {.size = SIZE, .strategy = "nonesuch"}, EINVAL},
     {"root larger than the arena", {.size = SIZE, .root_size = SIZE + 1}, EINVAL},

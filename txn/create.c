@@ -150,7 +150,7 @@ static int make_odb(struct tmf_storage *storage, const tmf_options *options, uin
 static int check_sizes(const struct tmf_storage *storage, const tmf_options *options, size_t *size)
 {
     *size = tmf_page_round(options->size);
-    if (*size == 0 || (off_t)*size < 0 || options->root_size > *size - TMF_ROOT_OFFSET)
+    if (*size == 0 || *size > PTRDIFF_MAX || options->root_size > *size - TMF_ROOT_OFFSET)
         return tmf_fail(*size ? EINVAL : TMF_EWRONGSIZE,
                         "creating '%s': %zu bytes with a root object of %zu", storage->odb_path,
                         options->size, options->root_size);

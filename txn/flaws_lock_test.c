@@ -18,7 +18,8 @@
 
 #define SIZE       (64 * TEST_PAGE)
 #define LITTLE_NS  UINT64_C(2000000)
-#define AT_LAST_NS UINT64_C(100000000000) /* longer than any test lasts */
+#define AT_LAST_NS UINT64_C(100000000000)       /* longer than any test lasts */
+#define AGES_NS    (UINT64_C(1000000000) << 32) /* more seconds than 32 bits hold */
 
 struct root {
     uint64_t number, shadow;
@@ -241,6 +242,7 @@ static void test_try_and_timed_between_processes(const struct test_place *place)
 struct waiter {
     tmf_storage *storage;
     enum kind kind;
+    uint64_t timeout_ns;  /* 0: none */
     _Atomic pid_t thread; /* once it is about to begin */
     struct test_flag inside;
 };
@@ -250,7 +252,9 @@ static void *begin_and_end(void *context)
     struct waiter *waiter = context;
     struct view view;
     waiter->thread = (pid_t)syscall(SYS_gettid);
-    check_ok(begin(waiter->storage, waiter->kind, &view));
+    check_ok(waiter->timeout_ns
+                 ? begin_timed(waiter->storage, waiter->kind, waiter->timeout_ns, &view)
+                 : begin(waiter->storage, waiter->kind, &view));
     if (waiter->kind == WRITE)
         store(view.writer);
     test_flag_raise(&waiter->inside);
@@ -308,6 +312,22 @@ static void test_d18_reader_ends_while_a_writer_waits(const struct test_place *p
     test_flag_free(&writer.inside);
     test_flag_free(&late_reader.inside);
     test_storage_is_well(storage);
+    check_ok(tmf_close(storage));
+}
+
+static void test_timeout_of_ages(const struct test_place *place)
+{
+    tmf_storage *storage = create(place);
+    struct waiter writer = {.storage = storage, .kind = WRITE, .timeout_ns = AGES_NS};
+    test_flag_make(&writer.inside);
+    tmf_reader *reader = test_read(storage);
+    pthread_t thread;
+    check_ok(pthread_create(&thread, NULL, begin_and_end, &writer));
+    await_sleep(&writer);
+    tmf_read_end(reader);
+    test_flag_wait(&writer.inside);
+    check_ok(pthread_join(thread, NULL));
+    test_flag_free(&writer.inside);
     check_ok(tmf_close(storage));
 }
 
@@ -524,6 +544,7 @@ int main(void)
         test_case(test_try_and_timed_between_threads),
         test_case(test_try_and_timed_between_processes),
         test_case(test_d18_reader_ends_while_a_writer_waits),
+        test_case(test_timeout_of_ages),
         test_case(test_d18_any_order_of_threads),
         test_case(test_waiting_writer_is_not_starved),
         test_case(test_readers_alone_never_wait),

@@ -76,6 +76,12 @@ int tmf_header_check_state(const struct tmf_storage *storage, const struct tmf_f
                         "opening '%s': the checksum of its header is wrong; restore a "
                         "backup",
                         path);
+    if (header->size > PTRDIFF_MAX || header->address > UINTPTR_MAX - header->size ||
+        header->heap_offset > header->size || header->root_size > header->heap_offset)
+        return tmf_fail(TMF_ECORRUPT,
+                        "opening '%s': its header describes what no memory can hold; restore a "
+                        "backup",
+                        path);
     if (header->id != storage->log.id)
         return tmf_fail(TMF_ECORRUPT,
                         "opening '%s': '%s' belongs to another storage; put its own "

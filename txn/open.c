@@ -235,7 +235,7 @@ static int check_unmapped(struct tmf_storage *storage, const struct tmf_file_hea
     if (error)
         return tmf_fail(error, "reading '%s'", storage->log_path);
     if (!state.pending || header->size == 0 || header->size > file_size ||
-        header->size % TMF_PAGE_SIZE != 0)
+        header->size > PTRDIFF_MAX || header->size % TMF_PAGE_SIZE != 0)
         return tmf_header_check_state(storage, header, file_size);
     return 0;
 }

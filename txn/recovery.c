@@ -136,7 +136,7 @@ int tmf_follow_growth(struct tmf_storage *storage)
     if (size <= storage->arena.size)
         return 0;
     int error = tmf_file_size(storage->odb_fd, &file_size);
-    if (!error && (size > file_size || size % TMF_PAGE_SIZE != 0))
+    if (!error && (size > file_size || size > PTRDIFF_MAX || size % TMF_PAGE_SIZE != 0))
         error = TMF_ECORRUPT;
     if (!error)
         error = tmf_arena_extend(&storage->arena, size);

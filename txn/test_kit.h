@@ -23,7 +23,11 @@
 
 #define TEST_PAGE ((size_t)4096)
 /* Free with and without sanitizers, and outside the zone that the library chooses from. */
-#define TEST_ADDRESS ((void *)(uintptr_t)UINT64_C(0x7e8800000000))
+#if UINTPTR_MAX == UINT32_MAX
+#define TEST_ADDRESS ((void *)UINT32_C(0x30000000))
+#else
+#define TEST_ADDRESS ((void *)UINT64_C(0x7e8800000000))
+#endif
 
 /* ---- checks: one that does not hold ends the process, and so fails the test */
 
