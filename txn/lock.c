@@ -43,7 +43,7 @@ static int enter_processes(struct tmf_lock *lock, bool exclusive, uint64_t deadl
     if (error)
         return error;
     TMF_POINT("txn/lock/taken");
-    error = lock->hooks->entered(lock->context, exclusive);
+    error = lock->hooks->entered(lock->context, exclusive, deadline);
     if (error)
         leave_processes(lock, exclusive);
     return error;

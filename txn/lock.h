@@ -61,8 +61,9 @@ struct tmf_lock {
 };
 
 struct tmf_lock_hooks {
-    /* Called under the fresh lock; an error gives it back and is the begin's own. */
-    int (*entered)(void *context, bool exclusive);
+    /* Called under the fresh lock; an error gives it back and is the begin's own. What has to be
+     * waited for is waited for until `deadline`. */
+    int (*entered)(void *context, bool exclusive, uint64_t deadline);
     /* Whether what the readers inside see is older than what a newcomer must see. A few ns. */
     bool (*is_stale)(void *context);
 };

@@ -52,7 +52,7 @@ static struct tmf_storage *storage_new(const char *path)
     storage->odb_path = join(path, ".odb");
     storage->log_path = join(path, ".log");
     storage->new_path = join(path, ".odb.new");
-    storage->odb_fd = storage->log_fd = -1;
+    storage->odb_fd = storage->log_fd = storage->uffd = storage->pagemap_fd = -1;
     storage->writer.storage = storage;
     int error = tmf_sync_init(&storage->sync);
     if (!error && storage->odb_path && storage->log_path && storage->new_path)
@@ -262,7 +262,7 @@ static int open_existing(struct tmf_storage *storage, const tmf_options *options
     if (!error)
         error = open_strategy(storage);
     if (!error)
-        error = tmf_entered(storage, false);
+        error = tmf_entered(storage, false, TMF_WAIT_FOREVER);
     if (!error)
         error = check_state(storage, tmf_header(storage));
     if (!error)
@@ -420,7 +420,7 @@ static int take_all(struct tmf_storage *storage)
     if (error)
         return tmf_fail(error, "locking '%s' for good", storage->odb_path);
     process->is_exclusive = true;
-    return tmf_entered(storage, true);
+    return tmf_entered(storage, true, TMF_WAIT_FOREVER);
 }
 
 /* With both files open, mapped, and the log locked. */

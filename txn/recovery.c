@@ -183,14 +183,15 @@ static int recover_if_due(struct tmf_storage *storage, bool exclusive)
  * taken. flock does not promise the way back to be atomic, so the log is looked at again after it
  * (flaw D26).
  */
-static int recover_as_reader(struct tmf_storage *storage, int recover_here(struct tmf_storage *))
+static int recover_as_reader(struct tmf_storage *storage, uint64_t deadline,
+                             int recover_here(struct tmf_storage *))
 {
     const struct tmf_process_lock *process = &storage->lock.process;
     tmf_process_unshare(process);
-    int error = tmf_process_write(process, TMF_WAIT_FOREVER);
+    int error = tmf_process_write(process, deadline);
     if (error)
         return error;
-    error = tmf_process_alone(process, TMF_WAIT_FOREVER);
+    error = tmf_process_alone(process, deadline);
     if (!error)
         error = recover_here(storage);
     if (!error)
@@ -227,7 +228,7 @@ int tmf_recover_at_open(struct tmf_storage *storage)
     bool due = false;
     int error = look_at_open(storage, &state, &due);
     while (!error && due) {
-        error = recover_as_reader(storage, recover_if_due_at_open);
+        error = recover_as_reader(storage, TMF_WAIT_FOREVER, recover_if_due_at_open);
         if (error > 0)
             error = tmf_fail(error, "recovering '%s'", storage->odb_path);
         if (!error)
@@ -239,11 +240,11 @@ int tmf_recover_at_open(struct tmf_storage *storage)
 /* ---- beginning */
 
 /* A redo writer keeps no reader out, but has to now. */
-static int recover_as_writer(struct tmf_storage *storage)
+static int recover_as_writer(struct tmf_storage *storage, uint64_t deadline)
 {
     if (storage->lock.writers_alone)
         return recover_if_due(storage, true);
-    int error = tmf_process_alone(&storage->lock.process, TMF_WAIT_FOREVER);
+    int error = tmf_process_alone(&storage->lock.process, deadline);
     if (error)
         return error;
     error = recover_if_due(storage, true);
@@ -265,7 +266,7 @@ static int take_over(struct tmf_storage *storage, const struct tmf_log_state *st
     return 0;
 }
 
-int tmf_entered(void *context, bool exclusive)
+int tmf_entered(void *context, bool exclusive, uint64_t deadline)
 {
     struct tmf_storage *storage = context;
     struct tmf_log_state state;
@@ -274,8 +275,8 @@ int tmf_entered(void *context, bool exclusive)
         return 0; /* nobody else can have written */
     int error = look(storage, &state);
     while (!error && is_due(storage, &state, exclusive, &kind)) {
-        error = exclusive ? recover_as_writer(storage)
-                          : recover_as_reader(storage, recover_if_due_as_reader);
+        error = exclusive ? recover_as_writer(storage, deadline)
+                          : recover_as_reader(storage, deadline, recover_if_due_as_reader);
         if (!error)
             error = look(storage, &state);
     }

@@ -24,7 +24,6 @@
 
 struct scan {
     struct tmf_segments segments;
-    int pagemap_fd;
     uint64_t entries[ENTRIES];
 };
 
@@ -55,7 +54,7 @@ static int scan_open(struct tmf_storage *storage)
     struct scan *scan = calloc(1, sizeof(*scan));
     if (!scan)
         return ENOMEM;
-    int error = open_pagemap(&scan->pagemap_fd);
+    int error = open_pagemap(&storage->pagemap_fd);
     if (error) {
         free(scan);
         return error;
@@ -70,7 +69,8 @@ static void scan_close(struct tmf_storage *storage)
     if (!scan)
         return;
     tmf_segments_close(&scan->segments);
-    (void)tmf_io->close(scan->pagemap_fd);
+    (void)tmf_io->close(storage->pagemap_fd);
+    storage->pagemap_fd = -1;
     free(scan);
 }
 
@@ -112,8 +112,8 @@ static int read_entries(struct tmf_storage *storage, uint64_t first, uint64_t co
     uint64_t number = (uintptr_t)storage->arena.base / TMF_PAGE_SIZE + first;
     while (count > 0) {
         uint64_t part = count < ENTRIES ? count : ENTRIES;
-        int error = tmf_file_read(scan->pagemap_fd, scan->entries, (size_t)part * sizeof(uint64_t),
-                                  number * sizeof(uint64_t));
+        int error = tmf_file_read(storage->pagemap_fd, scan->entries,
+                                  (size_t)part * sizeof(uint64_t), number * sizeof(uint64_t));
         if (error)
             return error;
         for (uint64_t n = 0; n < part; n++) {

@@ -45,7 +45,6 @@ struct scan_request {
 
 struct wp {
     struct tmf_segments segments;
-    int uffd, pagemap_fd;
     /* Page faults of this process when the last scan began, and those that were none of the
      * program's since; 0: there was no scan. Those of the thread that made it. */
     uint64_t faults, own_faults;
@@ -92,6 +91,7 @@ static int open_pagemap(int *out)
         return 0;
     error = errno;
     (void)tmf_io->close(*out);
+    *out = -1;
     return missing(error, "PAGEMAP_SCAN (Linux 6.7)");
 }
 
@@ -101,8 +101,10 @@ static int open_both(int *uffd, int *pagemap_fd)
     if (error)
         return error;
     error = open_pagemap(pagemap_fd);
-    if (error)
-        (void)tmf_io->close(*uffd);
+    if (!error)
+        return 0;
+    (void)tmf_io->close(*uffd);
+    *uffd = -1;
     return error;
 }
 
@@ -125,7 +127,7 @@ static int wp_open(struct tmf_storage *storage)
     struct wp *wp = calloc(1, sizeof(*wp));
     if (!wp)
         return ENOMEM;
-    int error = open_both(&wp->uffd, &wp->pagemap_fd);
+    int error = open_both(&storage->uffd, &storage->pagemap_fd);
     if (error) {
         free(wp);
         return error;
@@ -144,8 +146,9 @@ static void wp_close(struct tmf_storage *storage)
     if (!wp)
         return;
     tmf_segments_close(&wp->segments);
-    (void)tmf_io->close(wp->uffd);
-    (void)tmf_io->close(wp->pagemap_fd);
+    (void)tmf_io->close(storage->uffd);
+    (void)tmf_io->close(storage->pagemap_fd);
+    storage->uffd = storage->pagemap_fd = -1;
     free(wp->armed);
     free(wp);
 }
@@ -155,7 +158,7 @@ static int watch_arena(struct tmf_storage *storage)
     struct uffdio_register request = {
         .range = {.start = (uintptr_t)storage->arena.base, .len = storage->arena.size},
         .mode = UFFDIO_REGISTER_MODE_WP};
-    return tmf_io->ioctl(wp_of(storage)->uffd, UFFDIO_REGISTER, &request) == 0 ? 0 : errno;
+    return tmf_io->ioctl(storage->uffd, UFFDIO_REGISTER, &request) == 0 ? 0 : errno;
 }
 
 static int arm_pages(struct tmf_storage *storage, uint64_t first, uint64_t count)
@@ -164,7 +167,7 @@ static int arm_pages(struct tmf_storage *storage, uint64_t first, uint64_t count
         .range = {.start = (uintptr_t)storage->arena.base + (uintptr_t)(first * TMF_PAGE_SIZE),
                   .len = count * TMF_PAGE_SIZE},
         .mode = UFFDIO_WRITEPROTECT_MODE_WP};
-    return tmf_io->ioctl(wp_of(storage)->uffd, UFFDIO_WRITEPROTECT, &request) == 0 ? 0 : errno;
+    return tmf_io->ioctl(storage->uffd, UFFDIO_WRITEPROTECT, &request) == 0 ? 0 : errno;
 }
 
 static int wp_arm(struct tmf_storage *storage, uint64_t first, uint64_t count)
@@ -247,7 +250,7 @@ static int scan(struct tmf_storage *storage, uint64_t first, uint64_t count)
                                    .category_mask = PAGE_WRITTEN,
                                    .return_mask = PAGE_WRITTEN};
     while (request.start < request.end) {
-        int found = tmf_io->ioctl(wp->pagemap_fd, PAGEMAP_SCAN_REQUEST, &request);
+        int found = tmf_io->ioctl(storage->pagemap_fd, PAGEMAP_SCAN_REQUEST, &request);
         if (found < 0 && errno == EINTR)
             continue;
         if (found < 0)

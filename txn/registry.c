@@ -26,6 +26,16 @@ static void after_fork_in_parent(void)
     (void)pthread_mutex_unlock(&mutex);
 }
 
+/* The lock belongs to those of the two files; the others look into the parent's memory. */
+static void close_all(const struct tmf_storage *storage)
+{
+    const int all[] = {storage->odb_fd, storage->log_fd, storage->uffd, storage->pagemap_fd};
+    for (size_t n = 0; n < sizeof(all) / sizeof(all[0]); n++) {
+        if (all[n] >= 0)
+            (void)tmf_io->close(all[n]);
+    }
+}
+
 static void after_fork_in_child(void)
 {
     while (open_storages) {
@@ -36,10 +46,7 @@ static void after_fork_in_child(void)
         storage->forked = true;
         storage->state = TMF_IDLE;
         tmf_trap_remove(storage);
-        if (storage->odb_fd >= 0)
-            (void)tmf_io->close(storage->odb_fd);
-        if (storage->log_fd >= 0)
-            (void)tmf_io->close(storage->log_fd);
+        close_all(storage);
     }
     (void)pthread_mutex_unlock(&mutex);
 }

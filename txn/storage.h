@@ -51,6 +51,7 @@ struct tmf_storage {
     void *strategy_state;
     tmf_durability durability;
     unsigned flags;        /* as tmf_options */
+    int uffd, pagemap_fd;  /* of the strategies that scan; -1: none */
     uint64_t private_size; /* bytes of private copies that a redo strategy may keep */
     struct tmf_sync sync;
     _Atomic bool heap_stores; /* the heap's own stores are under way, which nobody declares */
@@ -100,7 +101,7 @@ int tmf_recover_at_open(struct tmf_storage *storage);
 /* Maps what another process has added to the arena, as its header says. */
 int tmf_follow_growth(struct tmf_storage *storage);
 /* The hooks of every begin: looks at the log, recovers, catches up, follows growth. */
-int tmf_entered(void *storage, bool exclusive);
+int tmf_entered(void *storage, bool exclusive, uint64_t deadline);
 bool tmf_is_stale(void *storage);
 /* The first sync of ours failed: the storage is out of order for all. Returns `error`. */
 int tmf_poison(struct tmf_storage *storage, int error);

@@ -101,9 +101,12 @@ void *tmf_address(const tmf_storage *storage); /* of the arena's first byte */
 size_t tmf_size(const tmf_storage *storage);   /* of the arena */
 
 /*
- * Begins reading: waits for the writer to end. _try: EBUSY at once instead of waiting; _timed:
- * ETIMEDOUT after timeout_ns nanoseconds. The view does not change until tmf_read_end().
- * EDEADLK, TMF_EFORKED, TMF_EPOISONED, ENOLCK and what recovery may return.
+ * Begins reading: waits for the writer to end; with a redo strategy a writer of another process
+ * only while it makes a checkpoint. What others have committed is seen, all of it, also where their
+ * sync is still under way: a view is no promise of durability, a commit that returned is. _try:
+ * EBUSY at once instead of waiting; _timed: ETIMEDOUT after timeout_ns nanoseconds. The view does
+ * not change until tmf_read_end(). EDEADLK, TMF_EFORKED, TMF_EPOISONED, ENOLCK and what recovery
+ * may return.
  */
 int tmf_read_begin(tmf_storage *storage, tmf_reader **out);
 int tmf_read_begin_try(tmf_storage *storage, tmf_reader **out);
