@@ -323,6 +323,40 @@ static void test_header_bits(const struct test_place *place)
     check_ok(tmf_close(storage));
 }
 
+/* ---- a header that goes bad under a storage that is open, as by a growth of another process */
+
+static const struct bad_growth {
+    const char *name;
+    uint64_t size, file_size;
+} bad_growths[] = {
+    {"the file is shorter", 4 * SIZE, 4 * SIZE - 1},
+    {"part of a page", 2 * SIZE + 1, 4 * SIZE},
+#if SIZE_MAX == UINT32_MAX /* else it is a size like any other */
+    {"a plausible size where 32 bits are left of it", (UINT64_C(1) << 32) + 2 * SIZE,
+     UINT64_C(5) << 30},
+#endif
+};
+
+static void test_bad_growth_meanwhile(const struct test_place *place)
+{
+    test_calls_use(NULL);
+    tmf_storage *storage = create(place);
+    struct tmf_file_header good = load_header(place);
+    for (size_t n = 0; n < sizeof(bad_growths) / sizeof(bad_growths[0]); n++) {
+        tmf_reader *reader;
+        struct tmf_file_header header = good;
+        test_context("%s", bad_growths[n].name);
+        check(truncate(place->odb, (off_t)bad_growths[n].file_size) == 0);
+        header.size = bad_growths[n].size;
+        store_header(place, &header);
+        check_error(TMF_ECORRUPT, tmf_read_begin(storage, &reader));
+        check(tmf_size(storage) == SIZE);
+    }
+    store_header(place, &good);
+    test_storage_is_well(storage);
+    check_ok(tmf_close(storage));
+}
+
 /* ---- options of a new storage */
 
 static int refuse(tmf_writer *writer, void *root, void *context)
@@ -521,6 +555,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         test_case(test_bad_files),
         test_case(test_header_bits),
+        test_case(test_bad_growth_meanwhile),
         test_case(test_bad_options),
         test_case(test_bad_paths),
         test_case(test_odd_sizes),
