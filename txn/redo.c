@@ -125,27 +125,19 @@ static int put_page(struct tmf_storage *storage, uint64_t page, bool *changed)
     return error;
 }
 
-/*
- * Builds the record. The pages that changed come first in `dirty` afterwards, and are counted in
- * *changed.
- */
+/* Step 2, but for the writing. *changed: the pages that differ. */
 static int build_record(struct tmf_storage *storage, uint64_t *changed)
 {
     struct tmf_redo_state *state = tmf_redo_state(storage);
-    uint64_t *pages = state->dirty.pages;
     *changed = 0;
     tmf_redo_buffer_clear(&state->record);
     tmf_pageset_sort(&state->dirty);
     for (uint64_t n = 0; n < state->dirty.count; n++) {
         bool differs = false;
-        int error = put_page(storage, pages[n], &differs);
+        int error = put_page(storage, state->dirty.pages[n], &differs);
         if (error)
             return error;
-        if (differs) {
-            uint64_t page = pages[n];
-            pages[n] = pages[*changed];
-            pages[(*changed)++] = page;
-        }
+        *changed += differs;
     }
     return 0;
 }
@@ -169,14 +161,12 @@ static int make_room(struct tmf_storage *storage)
     return end > log->size ? tmf_log_extend(log, end) : 0;
 }
 
-static void keep_committed(struct tmf_storage *storage, uint64_t changed)
+/* What was logged and nothing else: a stray store may have come to the page since. */
+static int keep_run(void *context, uint64_t offset, const unsigned char *bytes, size_t size)
 {
-    struct tmf_redo_state *state = tmf_redo_state(storage);
-    for (uint64_t n = 0; n < changed; n++) {
-        uint64_t page = state->dirty.pages[n];
-        memcpy(tmf_shadow_find(&state->shadows, page), storage->arena.base + page * TMF_PAGE_SIZE,
-               TMF_PAGE_SIZE);
-    }
+    const struct tmf_shadows *shadows = context;
+    memcpy(tmf_shadow_find(shadows, offset / TMF_PAGE_SIZE) + offset % TMF_PAGE_SIZE, bytes, size);
+    return 0;
 }
 
 int tmf_redo_commit(struct tmf_storage *storage)
@@ -195,7 +185,7 @@ int tmf_redo_commit(struct tmf_storage *storage)
         error = tmf_redo_log_append(&storage->log, &state->record);
     if (error)
         return error;
-    keep_committed(storage, changed);
+    (void)tmf_redo_buffer_each(&state->record, keep_run, &state->shadows);
     storage->stats.pages_dirtied += changed;
     storage->stats.commits += changed > 0;
     tmf_pageset_clear(&state->dirty);

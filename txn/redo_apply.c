@@ -211,15 +211,16 @@ static int apply(struct tmf_storage *storage)
  * The log has started anew. If it starts with what comes next for us, the .odb holds what our
  * copies show; else they are of no use.
  */
-static int follow(struct tmf_storage *storage, const struct tmf_log_state *log_state)
+static int follow(struct tmf_storage *storage, const struct tmf_log_state *log_state, bool *dropped)
 {
     struct tmf_redo_state *state = tmf_redo_state(storage);
     bool missed = !storage->log.turn || log_state->sequence != storage->log.at.sequence;
     tmf_log_follow(&storage->log, log_state);
-    if (!missed && !tmf_redo_is_over_limit(storage))
+    *dropped = missed || tmf_redo_is_over_limit(storage);
+    if (!*dropped)
         return 0;
     tmf_shadows_clear(&state->shadows);
-    return state->copied.count ? tmf_redo_remap(storage) : 0;
+    return tmf_redo_remap(storage);
 }
 
 static int catch_up(struct tmf_storage *storage, const struct tmf_log_state *log_state,
@@ -228,13 +229,14 @@ static int catch_up(struct tmf_storage *storage, const struct tmf_log_state *log
     bool is_first = !storage->log.turn;
     bool turned = log_state->turn != storage->log.turn;
     bool has_news = turned || tmf_redo_log_has_next(&storage->log);
+    bool dropped = false;
     int error = 0;
     if (storage->arena.detached)
         error = tmf_redo_remap(storage);
-    if (!error && !turned && (may_sweep || has_news))
-        error = sweep(storage);
     if (!error && turned)
-        error = follow(storage, log_state);
+        error = follow(storage, log_state, &dropped);
+    if (!error && !dropped && (may_sweep || has_news))
+        error = sweep(storage);
     if (!error && log_state->kind == TMF_LOG_REDO)
         error = apply(storage);
     if (!error && is_first)

@@ -8,12 +8,14 @@
 
 #include "txn/storage.h"
 
-#define SEGMENTS_MOST 4096u /* each splits the mapping at most once, see vm.max_map_count */
-#define ALONE         12u /* what a scan of a segment by itself costs, in those of one beside others */
-#define PATIENCE_MOST 200u
-#define SOON          200u /* scans */
-#define LEARN_MORE    3u
-#define LEARN_LESS    2u
+#define SEGMENTS_MOST  4096u /* each splits the mapping at most once, see vm.max_map_count */
+#define NEAR           8u    /* segments that cost no more to scan than another call does */
+#define ALONE          12u /* what a scan of a segment by itself costs, in those of one beside others */
+#define PATIENCE_FIRST 100u
+#define PATIENCE_MOST  600u
+#define SOON           200u /* scans */
+#define LEARN_MORE     12u
+#define LEARN_LESS     8u
 
 static int size_segments(struct tmf_segments *segments, const struct tmf_storage *storage)
 {
@@ -24,7 +26,7 @@ static int size_segments(struct tmf_segments *segments, const struct tmf_storage
     while ((segments->page_count - 1) >> segments->shift >= most)
         segments->shift++;
     segments->count = ((segments->page_count - 1) >> segments->shift) + 1;
-    segments->patience = PATIENCE_MOST / 2;
+    segments->patience = PATIENCE_FIRST;
     segments->idle = calloc((size_t)segments->count, sizeof(*segments->idle));
     segments->cooled_at = calloc((size_t)segments->count, sizeof(*segments->cooled_at));
     if (segments->idle && segments->cooled_at)
@@ -61,7 +63,7 @@ void tmf_segments_close(struct tmf_segments *segments)
 
 void tmf_segments_forget(struct tmf_segments *segments)
 {
-    memset(segments->idle, 0, (size_t)segments->count);
+    memset(segments->idle, 0, (size_t)segments->count * sizeof(*segments->idle));
 }
 
 static uint64_t end_of(const struct tmf_segments *segments, uint64_t segment)
@@ -100,51 +102,62 @@ int tmf_segments_warm(struct tmf_segments *segments, struct tmf_storage *storage
     return error;
 }
 
-/* The first hot one from `segment` on, or the count. Few are hot: eight at a time are looked at. */
+/* The first hot one from `segment` on, or the count. Few are hot: four at a time are looked at. */
 static uint64_t next_hot(const struct tmf_segments *segments, uint64_t segment)
 {
-    uint64_t eight;
+    uint64_t four;
     while (segment < segments->count && !segments->idle[segment]) {
         segment++;
-        while (segment + sizeof(eight) <= segments->count) {
-            memcpy(&eight, segments->idle + segment, sizeof(eight));
-            if (eight)
+        while (segment + 4 <= segments->count) {
+            memcpy(&four, segments->idle + segment, sizeof(four));
+            if (four)
                 break;
-            segment += sizeof(eight);
+            segment += 4;
         }
     }
     return segment;
 }
 
+/* Cold segments between hot ones that are near are scanned too: that is cheaper than a call. */
 int tmf_segments_each_hot(const struct tmf_segments *segments, struct tmf_storage *storage,
                           tmf_segments_scan *scan)
 {
     int error = 0;
-    uint64_t end;
-    for (uint64_t at = next_hot(segments, 0); !error && at < segments->count;
-         at = next_hot(segments, end)) {
-        for (end = at + 1; end < segments->count && segments->idle[end]; end++)
-            ;
+    uint64_t next;
+    for (uint64_t at = next_hot(segments, 0); !error && at < segments->count; at = next) {
+        uint64_t last = at;
+        while ((next = next_hot(segments, last + 1)) < segments->count && next - last <= NEAR)
+            last = next;
         uint64_t first = at << segments->shift;
-        error = scan(storage, first, end_of(segments, end - 1) - first);
+        error = scan(storage, first, end_of(segments, last) - first);
     }
     return error;
 }
 
 void tmf_segments_found(struct tmf_segments *segments, uint64_t page)
 {
-    segments->idle[page >> segments->shift] = 1;
+    uint16_t *idle = &segments->idle[page >> segments->shift];
+    if (*idle)
+        *idle = 1;
 }
 
-/* Adds what the last scan of a hot segment has cost. Whether it is to be made cold. */
+/* What the last scan of a hot segment has cost: the way to the next one, or a call. */
+static unsigned cost_of(const struct tmf_segments *segments, uint64_t segment)
+{
+    for (unsigned distance = 1; distance <= NEAR; distance++) {
+        if ((segment >= distance && segments->idle[segment - distance]) ||
+            (segment + distance < segments->count && segments->idle[segment + distance]))
+            return distance;
+    }
+    return ALONE;
+}
+
 static bool is_too_idle(struct tmf_segments *segments, uint64_t segment)
 {
-    unsigned char *idle = segments->idle;
-    bool has_neighbour =
-        (segment > 0 && idle[segment - 1]) || (segment + 1 < segments->count && idle[segment + 1]);
-    if (!segments->learns || idle[segment] > segments->patience)
+    uint16_t *idle = &segments->idle[segment];
+    if (!segments->learns || *idle > segments->patience)
         return true;
-    idle[segment] = (unsigned char)(idle[segment] + (has_neighbour ? 1 : ALONE));
+    *idle = (uint16_t)(*idle + cost_of(segments, segment));
     return false;
 }
 

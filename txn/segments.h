@@ -28,7 +28,7 @@
 struct tmf_storage;
 
 struct tmf_segments {
-    unsigned char *idle; /* of each: 0: cold; else 1 + what scans that found nothing have cost */
+    uint16_t *idle;      /* of each: 0: cold; else 1 + what scans that found nothing have cost */
     uint32_t *cooled_at; /* of each: the scan after which it was last made cold; 0: never */
     uint32_t scans;
     uint64_t count;
