@@ -93,22 +93,25 @@ static int release(tmf_writer *writer, struct slot *slot)
 }
 
 /* A resize keeps what fits, and only what is new is filled: so the copying is tested too. */
-static int apply_step(tmf_writer *writer, struct slot *slot, const struct step *step, uint64_t seed,
-                      uint64_t k)
+static int apply_step(struct workload_writer *writer, struct slot *slot, const struct step *step,
+                      uint64_t seed, uint64_t k)
 {
     size_t kept = 0;
     int error = 0;
+    workload_declare(writer, slot, sizeof(*slot));
     if (!slot->block) {
-        error = allocate(writer, slot, step);
+        error = allocate(writer->writer, slot, step);
     } else if (step->action == FREE) {
-        return release(writer, slot);
+        return release(writer->writer, slot);
     } else if (step->action == RESIZE) {
         kept = slot->size < step->size ? slot->size : step->size;
-        error = resize(writer, slot, step);
+        error = resize(writer->writer, slot, step);
     }
-    if (error == 0)
-        fill_pattern(slot->block + kept, slot->size - kept, seed, k, step->slot);
-    return error;
+    if (error)
+        return error;
+    size_t size = slot->size - kept;
+    fill_pattern(workload_declare(writer, slot->block + kept, size), size, seed, k, step->slot);
+    return 0;
 }
 
 static int churn_init(tmf_writer *writer, void *root, uint64_t seed)
@@ -117,7 +120,7 @@ static int churn_init(tmf_writer *writer, void *root, uint64_t seed)
     return 0;
 }
 
-static int churn_apply(tmf_writer *writer, void *root_object, uint64_t seed, uint64_t k)
+static int churn_apply(struct workload_writer *writer, void *root_object, uint64_t seed, uint64_t k)
 {
     struct churn_root *root = root_object;
     size_t count = decide_count(seed, k);

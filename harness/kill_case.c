@@ -158,23 +158,20 @@ static int failed(struct kill_life *life, const char *doing, uint64_t k, int err
 /* Leaves stores of a transaction that nobody commits. */
 static int abandon(const struct job *job, tmf_storage *storage, uint64_t k)
 {
-    const struct workload_place *place = &job->one->place;
     tmf_writer *writer;
     int error = tmf_write_begin(storage, &writer);
     if (error)
         return failed(job->life, "beginning transaction", k, error);
-    error = place->workload->apply(writer, tmf_writer_root(writer), ~place->seed, k);
+    error = workload_step_wrongly(&job->one->place, writer, k);
     tmf_write_end(writer);
     return error ? failed(job->life, "abandoned transaction", k, error) : LIVED;
 }
 
 static int transact(const struct job *job, tmf_writer *writer, uint64_t k)
 {
-    const struct workload_place *place = &job->one->place;
     volatile struct claim *claim = &job->life->claim;
     claim->begun = k;
-    int error = workload_step(place->workload, writer, place->seed, k,
-                              workload_may_roll_back(place->strategy));
+    int error = workload_step(&job->one->place, writer, k);
     if (error == 0)
         error = tmf_commit(writer);
     if (error)
@@ -214,7 +211,7 @@ static int live_session(const struct job *job, size_t size, uint64_t first, uint
     claim->size_min = size;
     claim->created = true;
     int status = transact_all(job, storage, first, last);
-    if (status == LIVED && workload_may_roll_back(place.strategy))
+    if (status == LIVED && workload_may_roll_back(&place))
         status = abandon(job, storage, last + 1);
     error = tmf_close(storage);
     if (status == LIVED && error)
