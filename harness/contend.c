@@ -164,6 +164,9 @@ static void leave(struct contend *self, struct visit *visit)
     atomic_store(&entry(self)->state, CONTENDER_OUTSIDE);
     visit_end(visit);
     step(self);
+    int error = tmf_wait(self->storage, self->ticket);
+    if (error)
+        violate_error(self, "waiting for a commit failed", error);
 }
 
 /* Rule 4. Each says that it is inside before it looks for others, so of two that overlap at least
@@ -259,7 +262,7 @@ static bool write_one(struct contend *self, const struct visit *visit)
     if (error)
         return violate_error(self, "making a transaction failed", error);
     at_stage(self, STAGE_STORED, visit);
-    error = tmf_commit(visit->writer);
+    error = workload_commit(self->place, visit->writer, &self->ticket);
     if (error)
         return violate_error(self, "a commit failed", error);
     at_stage(self, STAGE_COMMITTED, visit);

@@ -167,13 +167,14 @@ static int abandon(const struct job *job, tmf_storage *storage, uint64_t k)
     return error ? failed(job->life, "abandoned transaction", k, error) : LIVED;
 }
 
-static int transact(const struct job *job, tmf_writer *writer, uint64_t k)
+/* A commit that returned survives the death of the process, whether it was waited for or not. */
+static int transact(const struct job *job, tmf_writer *writer, uint64_t k, uint64_t *ticket)
 {
     volatile struct claim *claim = &job->life->claim;
     claim->begun = k;
     int error = workload_step(&job->one->place, writer, k);
     if (error == 0)
-        error = tmf_commit(writer);
+        error = workload_commit(&job->one->place, writer, ticket);
     if (error)
         return failed(job->life, "transaction", k, error);
     claim->acknowledged = k;
@@ -184,17 +185,20 @@ static int transact(const struct job *job, tmf_writer *writer, uint64_t k)
 static int transact_all(const struct job *job, tmf_storage *storage, uint64_t first, uint64_t last)
 {
     tmf_writer *writer = NULL;
+    uint64_t ticket = 0;
     int status = LIVED;
     for (uint64_t k = first; k <= last && status == LIVED; k++) {
         int error = writer ? 0 : tmf_write_begin(storage, &writer);
-        status =
-            error ? failed(job->life, "beginning transaction", k, error) : transact(job, writer, k);
-        if (k % HOLD_PERIOD == 0) {
+        status = error ? failed(job->life, "beginning transaction", k, error)
+                       : transact(job, writer, k, &ticket);
+        if (k % HOLD_PERIOD == 0 || k == last || status != LIVED) {
             tmf_write_end(writer);
             writer = NULL;
+            error = tmf_wait(storage, ticket);
+            if (status == LIVED && error)
+                status = failed(job->life, "waiting for transaction", k, error);
         }
     }
-    tmf_write_end(writer);
     return status;
 }
 

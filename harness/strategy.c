@@ -34,6 +34,11 @@ bool strategy_must_touch(const char *name)
     return tmf_strategy_must_touch(number_of(name));
 }
 
+bool strategy_readers_go_on(const char *name)
+{
+    return tmf_strategy_readers_go_on(number_of(name));
+}
+
 /* Options are looked at before the path, under which there is never anything. */
 bool strategy_is_available(const char *name, char *missing, size_t size)
 {

@@ -12,6 +12,7 @@ tmf_survival strategy_survives(const char *name);
 /* "nothing", "kill", "power". */
 const char *strategy_survives_text(const char *name);
 bool strategy_must_touch(const char *name);
+bool strategy_readers_go_on(const char *name);
 
 /* Can it be used here? False: `missing` says what is not there. */
 bool strategy_is_available(const char *name, char *missing, size_t size);

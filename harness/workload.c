@@ -48,13 +48,15 @@ static int init_root(tmf_writer *writer, void *root, void *context)
 
 bool workload_pick(const struct arguments *arguments, size_t n, struct workload_place *out)
 {
-    *out = (struct workload_place){.seed = arguments->seed, .durability = arguments->durability};
+    *out = (struct workload_place){.seed = arguments->seed};
     out->workload = workload_find(arguments->workloads.at[n % arguments->workloads.count]);
     n /= arguments->workloads.count;
     out->quantum = arguments->quanta[n % arguments->quantum_count];
     n /= arguments->quantum_count;
     out->index = arguments->indexes.at[n % arguments->indexes.count];
     n /= arguments->indexes.count;
+    out->durability = arguments->durabilities[n % arguments->durability_count];
+    n /= arguments->durability_count;
     if (n >= arguments->strategies.count)
         return false;
     out->strategy = arguments->strategies.at[n];
@@ -138,6 +140,13 @@ int workload_step(const struct workload_place *place, tmf_writer *writer, uint64
     struct workload_root *root = tmf_writer_root(writer);
     *(uint64_t *)workload_declare(&right, &root->number, sizeof(root->number)) = k;
     return right.error;
+}
+
+int workload_commit(const struct workload_place *place, tmf_writer *writer, uint64_t *ticket)
+{
+    *ticket = 0;
+    return place->durability == TMF_DURABILITY_GROUP ? tmf_commit_nowait(writer, ticket)
+                                                     : tmf_commit(writer);
 }
 
 bool workload_may_roll_back(const struct workload_place *place)

@@ -106,6 +106,12 @@ int workload_step(const struct workload_place *place, tmf_writer *writer, uint64
 /* Makes stores that are never to be committed. */
 int workload_step_wrongly(const struct workload_place *place, tmf_writer *writer, uint64_t k);
 
+/*
+ * Commits. Where the durability is group, somebody makes it durable by tmf_wait() for the ticket;
+ * to wait for that of another durability, which is 0, does nothing.
+ */
+int workload_commit(const struct workload_place *place, tmf_writer *writer, uint64_t *ticket);
+
 /* False for what survives nothing: it keeps nothing to roll back to. */
 bool workload_may_roll_back(const struct workload_place *place);
 
