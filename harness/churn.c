@@ -13,9 +13,11 @@
 #include "harness/random.h"
 #include "harness/workload.h"
 
-#define SLOTS     16
-#define BLOCK_MAX 2048 /* of a block, bytes */
-#define STEPS_MAX 8    /* of a transaction */
+#define SLOTS        16
+#define BLOCK_MAX    4096 /* of a block, bytes */
+#define STEPS_MAX    8    /* of a transaction */
+#define LARGE_PERIOD 6    /* one transaction in so many is larger than a small log, */
+#define LARGE_STEPS  12   /* of so many steps, with large blocks only */
 
 enum action { ALLOCATE, FREE, RESIZE, REWRITE };
 
@@ -46,9 +48,22 @@ struct churn_model {
     struct model_slot slots[SLOTS];
 };
 
+static bool is_large(uint64_t k)
+{
+    return k % LARGE_PERIOD == LARGE_PERIOD - 1;
+}
+
 static size_t decide_count(uint64_t seed, uint64_t k)
 {
-    return (size_t)random_below(seed, k, 0, STEPS_MAX) + 1;
+    return is_large(k) ? LARGE_STEPS : (size_t)random_below(seed, k, 0, STEPS_MAX) + 1;
+}
+
+static size_t decide_size(uint64_t seed, uint64_t k, uint64_t draw)
+{
+    if (is_large(k))
+        return BLOCK_MAX / 2 + (size_t)random_below(seed, k, draw, BLOCK_MAX / 2 + 1);
+    uint64_t limit = UINT64_C(1) << random_below(seed, k, draw, 12);
+    return (size_t)random_below(seed, k, draw + 1, limit + 1);
 }
 
 /* Sizes are spread over the orders of magnitude, 0 among them; one block in four is aligned. */
@@ -58,8 +73,8 @@ static struct step decide(uint64_t seed, uint64_t k, size_t number)
     uint64_t draw = (number + 1) * 16;
     struct step step = {.action = actions[random_below(seed, k, draw++, 5)]};
     step.slot = (size_t)random_below(seed, k, draw++, SLOTS);
-    uint64_t limit = UINT64_C(1) << random_below(seed, k, draw++, 12);
-    step.size = (size_t)random_below(seed, k, draw++, limit + 1);
+    step.size = decide_size(seed, k, draw);
+    draw += 2;
     bool aligned = random_below(seed, k, draw++, 4) == 0;
     step.alignment = aligned ? (size_t)16 << random_below(seed, k, draw++, 6) : 1;
     return step;

@@ -223,12 +223,32 @@ static int live_session(const struct job *job, size_t size, uint64_t first, uint
     return status;
 }
 
+static int refuse(tmf_writer *writer, void *root, uint64_t seed)
+{
+    (void)writer, (void)root, (void)seed;
+    return ECANCELED;
+}
+
+/* A creation whose initialiser fails; nothing of it may be in the way of the next. */
+static int fail_to_create(const struct job *job)
+{
+    struct workload refusing = *job->one->place.workload;
+    struct workload_place place = job->one->place;
+    tmf_storage *storage;
+    refusing.init = refuse;
+    place.workload = &refusing;
+    int error = workload_create(&place, job->path, &storage);
+    return error == ECANCELED ? LIVED : failed(job->life, "giving up creation", 0, error);
+}
+
 static int live(void *context)
 {
     const struct job *job = context;
     uint64_t half = (job->one->transactions + 1) / 2;
     size_t size = job->one->place.workload->arena_size;
-    int status = live_session(job, size, 1, half);
+    int status = fail_to_create(job);
+    if (status == LIVED)
+        status = live_session(job, size, 1, half);
     if (status == LIVED)
         status = live_session(job, size + GROWTH, half + 1, job->one->transactions);
     return status;
