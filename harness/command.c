@@ -342,6 +342,11 @@ void command_parse(const struct command *command, int argc, char **argv, struct 
     argv[0] = command_name;
 }
 
+void command_skip_missing(struct arguments *arguments)
+{
+    add_strategies(arguments, true);
+}
+
 int command_fail(const struct arguments *arguments, enum status status, const char *format, ...)
 {
     va_list list;

@@ -107,6 +107,9 @@ void command_parse(const struct command *command, int argc, char **argv, struct 
 int command_fail(const struct arguments *arguments, enum status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* Fills in `skipped`, for a command that tries all strategies without being asked. */
+void command_skip_missing(struct arguments *arguments);
+
 /* The name among name_at(0), name_at(1), ... that is `word`, as name_at() gives it; NULL: none. */
 const char *name_find(const char *name_at(size_t n), const char *word);
 
