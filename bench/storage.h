@@ -2,8 +2,8 @@
 /*
  * One storage of 160 MiB, made once per run and opened by each benchmark with the strategy it
  * measures: any strategy opens what any other left. Its root object points to one block of
- * `pages_max` aligned pages, every one of which was written and synced, so that no benchmark pays
- * for the disk's first allocation of a block.
+ * `storage_pages` aligned pages, every one of which was written and synced, so that no benchmark
+ * pays for the disk's first allocation of a block.
  */
 #ifndef TMF_BENCH_STORAGE_H
 #define TMF_BENCH_STORAGE_H
@@ -22,10 +22,20 @@ constexpr std::size_t storage_pages = 36864; /* of the block: 144 MiB of the 160
 /* Throws with tmf_explain()'s sentence. */
 void storage_must(int error);
 
+/* The n-th strategy, as far as a benchmark has to know it. */
+struct strategy {
+    explicit strategy(std::size_t n);
+    const char *name;
+    bool must_touch; /* stores are declared to it */
+    bool is_control; /* survives nothing, keeps no count of pages */
+    bool available;  /* here */
+};
+
 class storage
 {
   public:
-    storage(const folder &where, const char *strategy);
+    /* strategy_name: NULL is the default. TMF_BENCH_DURABILITY: sync, group or process. */
+    storage(const folder &where, const char *strategy_name);
     ~storage();
     storage(const storage &) = delete;
     storage &operator=(const storage &) = delete;

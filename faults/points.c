@@ -66,6 +66,7 @@ static const struct faults_point points[] = {
     {"txn/commit/before-arena-sync", "commit or rollback: the arena is final and not synced"},
     {"txn/commit/before-mark", "commit or rollback: the arena is synced, the log still undoes it"},
     {"txn/commit/after-mark", "commit or rollback: the log has ended the transaction, durably"},
+    {"txn/log/extended", "the log's file is longer, for records that are not written yet"},
     {"txn/log/start-written", "the slot that starts the log anew is written, not synced"},
     {"txn/log/start-synced", "the slot that starts the log anew is synced"},
     {"txn/redo/found", "redo commit: the pages are known, nothing is written"},

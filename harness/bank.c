@@ -87,19 +87,29 @@ static void pay(struct account *account, int64_t amount, uint64_t seed, uint64_t
     fill_pattern(account->note, sizeof(account->note), seed, k, number);
 }
 
-static int bank_apply(tmf_writer *writer, void *root_object, uint64_t seed, uint64_t k)
+static struct account *open_account(struct workload_writer *writer, const struct bank_root *root,
+                                    uint32_t number)
 {
-    (void)writer;
+    return workload_declare(writer, &root->accounts[number], sizeof(struct account));
+}
+
+static int bank_apply(struct workload_writer *writer, void *root_object, uint64_t seed, uint64_t k)
+{
     struct bank_root *root = root_object;
     struct transfer transfer = decide(seed, k);
+    struct teller *teller = &root->tellers[transfer.teller];
     for (uint32_t n = 0; n < transfer.payee_count; n++) {
-        pay(&root->accounts[transfer.payer], -transfer.amount, seed, k, transfer.payer);
+        uint32_t payee = transfer.payees[n];
+        pay(open_account(writer, root, transfer.payer), -transfer.amount, seed, k, transfer.payer);
         TMF_POINT("workload/bank/between-accounts");
-        pay(&root->accounts[transfer.payees[n]], transfer.amount, seed, k, transfer.payees[n]);
-        root->tellers[transfer.teller].moved += transfer.amount;
+        pay(open_account(writer, root, payee), transfer.amount, seed, k, payee);
+        workload_declare(writer, teller, sizeof(*teller));
+        teller->moved += transfer.amount;
     }
-    root->tellers[transfer.teller].transfers++;
-    root->history[k % HISTORY] = transfer;
+    teller->transfers++;
+    struct transfer *entry = &root->history[k % HISTORY];
+    workload_declare(writer, entry, sizeof(*entry));
+    *entry = transfer;
     return 0;
 }
 

@@ -252,7 +252,9 @@ static int measure(const struct arguments *arguments, struct result *result, con
 {
     char path[PATH_MAX];
     snprintf(path, sizeof(path), "%s/benchmarks.json", folder);
-    if (setenv("TMF_BENCH_DIR", folder, 1) != 0)
+    const char *durability = durability_name(arguments->durabilities[0]);
+    if (setenv("TMF_BENCH_DIR", folder, 1) != 0 ||
+        setenv("TMF_BENCH_DURABILITY", durability, 1) != 0)
         return command_fail(arguments, STATUS_CANNOT, "no memory");
     int status = run_benchmarks(arguments, result, path);
     if (status != STATUS_HELD)
@@ -275,6 +277,9 @@ static int run(const struct arguments *arguments)
     struct arguments own = *arguments; /* /tmp may be memory: syncs cost nothing there */
     if (own.dir == NULL)
         own.dir = ".";
+    if (own.durability_count != 1)
+        return command_fail(&own, STATUS_USAGE, "one --durability at a time");
+    command_skip_missing(&own);
     struct scratch scratch;
     int error = scratch_make(own.dir, &scratch);
     if (error != 0)
@@ -293,7 +298,7 @@ const struct command command_bench = {
         "Measures in --dir (default: the current directory, which should be on a disk). The\n"
         "spread is the standard deviation over the repetitions, by their mean; \"of limit\" is\n"
         "the multiple of what the disk takes for one write and one sync of as many pages.",
-    .takes = TAKES_JSON | TAKES_DIR | TAKES_QUIET,
+    .takes = TAKES_JSON | TAKES_DIR | TAKES_QUIET | TAKES_DURABILITY,
     .options = options,
     .take = take,
     .run = run,

@@ -83,19 +83,21 @@ static int read_through_pipe(unsigned char *to, const unsigned char *bytes, size
     return error;
 }
 
-static int border_apply(tmf_writer *writer, void *root_object, uint64_t seed, uint64_t k)
+static int border_apply(struct workload_writer *writer, void *root_object, uint64_t seed,
+                        uint64_t k)
 {
     struct border_root *root = root_object;
     struct extent extent = decide_read(seed, k);
     unsigned char bytes[READ_MAX];
     fill_pattern(bytes, extent.size, seed, k, PATTERN_READ);
-    int error = tmf_touch(writer, root->area + extent.at, extent.size);
+    int error = tmf_touch(writer->writer, root->area + extent.at, extent.size);
     if (error == 0)
         error = read_through_pipe(root->area + extent.at, bytes, extent.size);
     TMF_POINT("workload/border/after-read");
-    if (error == 0)
-        store(root->area, seed, k);
-    return error;
+    if (error)
+        return error;
+    store(workload_declare(writer, root->area, AREA_SIZE), seed, k);
+    return 0;
 }
 
 static void border_model_init(void *model, uint64_t seed)

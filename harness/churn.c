@@ -13,9 +13,11 @@
 #include "harness/random.h"
 #include "harness/workload.h"
 
-#define SLOTS     16
-#define BLOCK_MAX 2048 /* of a block, bytes */
-#define STEPS_MAX 8    /* of a transaction */
+#define SLOTS        16
+#define BLOCK_MAX    4096 /* of a block, bytes */
+#define STEPS_MAX    8    /* of a transaction */
+#define LARGE_PERIOD 6    /* one transaction in so many is larger than a small log, */
+#define LARGE_STEPS  12   /* of so many steps, with large blocks only */
 
 enum action { ALLOCATE, FREE, RESIZE, REWRITE };
 
@@ -46,9 +48,22 @@ struct churn_model {
     struct model_slot slots[SLOTS];
 };
 
+static bool is_large(uint64_t k)
+{
+    return k % LARGE_PERIOD == LARGE_PERIOD - 1;
+}
+
 static size_t decide_count(uint64_t seed, uint64_t k)
 {
-    return (size_t)random_below(seed, k, 0, STEPS_MAX) + 1;
+    return is_large(k) ? LARGE_STEPS : (size_t)random_below(seed, k, 0, STEPS_MAX) + 1;
+}
+
+static size_t decide_size(uint64_t seed, uint64_t k, uint64_t draw)
+{
+    if (is_large(k))
+        return BLOCK_MAX / 2 + (size_t)random_below(seed, k, draw, BLOCK_MAX / 2 + 1);
+    uint64_t limit = UINT64_C(1) << random_below(seed, k, draw, 12);
+    return (size_t)random_below(seed, k, draw + 1, limit + 1);
 }
 
 /* Sizes are spread over the orders of magnitude, 0 among them; one block in four is aligned. */
@@ -58,8 +73,8 @@ static struct step decide(uint64_t seed, uint64_t k, size_t number)
     uint64_t draw = (number + 1) * 16;
     struct step step = {.action = actions[random_below(seed, k, draw++, 5)]};
     step.slot = (size_t)random_below(seed, k, draw++, SLOTS);
-    uint64_t limit = UINT64_C(1) << random_below(seed, k, draw++, 12);
-    step.size = (size_t)random_below(seed, k, draw++, limit + 1);
+    step.size = decide_size(seed, k, draw);
+    draw += 2;
     bool aligned = random_below(seed, k, draw++, 4) == 0;
     step.alignment = aligned ? (size_t)16 << random_below(seed, k, draw++, 6) : 1;
     return step;
@@ -93,22 +108,25 @@ static int release(tmf_writer *writer, struct slot *slot)
 }
 
 /* A resize keeps what fits, and only what is new is filled: so the copying is tested too. */
-static int apply_step(tmf_writer *writer, struct slot *slot, const struct step *step, uint64_t seed,
-                      uint64_t k)
+static int apply_step(struct workload_writer *writer, struct slot *slot, const struct step *step,
+                      uint64_t seed, uint64_t k)
 {
     size_t kept = 0;
     int error = 0;
+    workload_declare(writer, slot, sizeof(*slot));
     if (!slot->block) {
-        error = allocate(writer, slot, step);
+        error = allocate(writer->writer, slot, step);
     } else if (step->action == FREE) {
-        return release(writer, slot);
+        return release(writer->writer, slot);
     } else if (step->action == RESIZE) {
         kept = slot->size < step->size ? slot->size : step->size;
-        error = resize(writer, slot, step);
+        error = resize(writer->writer, slot, step);
     }
-    if (error == 0)
-        fill_pattern(slot->block + kept, slot->size - kept, seed, k, step->slot);
-    return error;
+    if (error)
+        return error;
+    size_t size = slot->size - kept;
+    fill_pattern(workload_declare(writer, slot->block + kept, size), size, seed, k, step->slot);
+    return 0;
 }
 
 static int churn_init(tmf_writer *writer, void *root, uint64_t seed)
@@ -117,7 +135,7 @@ static int churn_init(tmf_writer *writer, void *root, uint64_t seed)
     return 0;
 }
 
-static int churn_apply(tmf_writer *writer, void *root_object, uint64_t seed, uint64_t k)
+static int churn_apply(struct workload_writer *writer, void *root_object, uint64_t seed, uint64_t k)
 {
     struct churn_root *root = root_object;
     size_t count = decide_count(seed, k);

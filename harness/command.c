@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "harness/strategy.h"
 #include "harness/workload.h"
 
 enum key {
@@ -29,11 +30,13 @@ static const struct {
     unsigned takes;
     struct argp_option option;
 } common[] = {
-    {TAKES_STRATEGY, {"strategy", KEY_STRATEGY, "A,B", 0, "see `tmf list strategies`, or all", 0}},
+    {TAKES_STRATEGY,
+     {"strategy", KEY_STRATEGY, "A,B", 0, "see `tmf list strategies`; all, or control", 0}},
     {TAKES_INDEX, {"index", KEY_INDEX, "A,B", 0, "free-space index, see `tmf list indexes`", 0}},
     {TAKES_QUANTUM, {"quantum", KEY_QUANTUM, "16,64", 0, "allocation quantum, bytes (64)", 0}},
     {TAKES_WORKLOAD, {"workload", KEY_WORKLOAD, "A,B", 0, "see `tmf list workloads` (all)", 0}},
-    {TAKES_DURABILITY, {"durability", KEY_DURABILITY, "D", 0, "sync, group or process (sync)", 0}},
+    {TAKES_DURABILITY,
+     {"durability", KEY_DURABILITY, "A,B", 0, "sync, group, process, or all (sync)", 0}},
     {TAKES_SEED, {"seed", KEY_SEED, "NUMBER", 0, "of everything that is drawn (1)", 0}},
     {TAKES_CASES, {"cases", KEY_CASES, "NUMBER", 0, "at most so many, spread evenly", 0}},
     {TAKES_TIME, {"time", KEY_TIME, "SECONDS", 0, "go on for so long", 0}},
@@ -73,32 +76,107 @@ static void add_name(struct names *names, const char *name)
 
 static void add_all(struct names *names, const char *name_at(size_t n))
 {
-    for (size_t n = 0; name_at(n); n++) {
-        if (strcmp(name_at(n), "none") != 0)
-            add_name(names, name_at(n));
+    for (size_t n = 0; name_at(n); n++)
+        add_name(names, name_at(n));
+}
+
+static void add_or_skip(struct arguments *out, const char *strategy)
+{
+    struct skipped *skipped = &out->skipped[out->skipped_count];
+    if (strategy_is_available(strategy, skipped->missing, sizeof(skipped->missing)))
+        add_name(&out->strategies, strategy);
+    else
+        out->skipped[out->skipped_count++].strategy = strategy;
+}
+
+/* The strategies that survive something, or those that do not. */
+static void add_strategies(struct arguments *out, bool survive)
+{
+    out->skipped_count = 0;
+    for (size_t n = 0; tmf_strategy_name(n) && n < NAMES_MAX; n++) {
+        if ((tmf_strategy_survives(n) != TMF_SURVIVES_NOTHING) == survive)
+            add_or_skip(out, tmf_strategy_name(n));
     }
 }
 
-/* Words separated by commas, each of them a name that name_at() knows. */
-static void parse_names(struct argp_state *state, const char *value, const char *kind,
-                        const char *name_at(size_t n), struct names *out)
+static void add_strategy(struct argp_state *state, struct arguments *out, const char *word)
 {
+    char missing[256];
+    const char *name = name_find(tmf_strategy_name, word);
+    if (!name)
+        argp_error(state, "no strategy is called '%s': `tmf list` names them all", word);
+    else if (strategy_is_available(name, missing, sizeof(missing)))
+        add_name(&out->strategies, name);
+    else
+        exit(command_fail(out, STATUS_CANNOT, "%s", missing));
+}
+
+/* Calls `take` for each of the words in `value` that commas separate. */
+static void each_word(struct argp_state *state, const char *value, const char *kind,
+                      void take(struct argp_state *state, struct arguments *out, const char *word))
+{
+    const struct parse *parse = state->input;
     char words[256];
+    char *rest = NULL;
     if ((size_t)snprintf(words, sizeof(words), "%s", value) >= sizeof(words))
         argp_error(state, "the list '%s' is too long", value);
-    out->count = 0;
-    char *rest = NULL;
-    for (char *word = strtok_r(words, ",", &rest); word; word = strtok_r(NULL, ",", &rest)) {
-        const char *name = name_find(name_at, word);
-        if (name)
-            add_name(out, name);
-        else if (strcmp(word, "all") == 0)
-            add_all(out, name_at);
-        else
-            argp_error(state, "no %s is called '%s': `tmf list` names them all", kind, word);
-    }
-    if (out->count == 0)
+    char *word = strtok_r(words, ",", &rest);
+    if (!word)
         argp_error(state, "'%s' names no %s: `tmf list` names them all", value, kind);
+    for (; word; word = strtok_r(NULL, ",", &rest))
+        take(state, parse->out, word);
+}
+
+static void take_strategy(struct argp_state *state, struct arguments *out, const char *word)
+{
+    bool all = strcmp(word, "all") == 0;
+    if (all || strcmp(word, "control") == 0)
+        add_strategies(out, all);
+    else
+        add_strategy(state, out, word);
+}
+
+static void take_name(struct argp_state *state, struct names *out, const char *name_at(size_t n),
+                      const char *kind, const char *word)
+{
+    const char *name = name_find(name_at, word);
+    if (name)
+        add_name(out, name);
+    else if (strcmp(word, "all") == 0)
+        add_all(out, name_at);
+    else
+        argp_error(state, "no %s is called '%s': `tmf list` names them all", kind, word);
+}
+
+static void take_index(struct argp_state *state, struct arguments *out, const char *word)
+{
+    take_name(state, &out->indexes, tmf_index_name, "index", word);
+}
+
+static void take_workload(struct argp_state *state, struct arguments *out, const char *word)
+{
+    take_name(state, &out->workloads, workload_name, "workload", word);
+}
+
+static const tmf_durability durabilities[] = {TMF_DURABILITY_SYNC, TMF_DURABILITY_GROUP,
+                                              TMF_DURABILITY_PROCESS};
+#define DURABILITY_COUNT (sizeof(durabilities) / sizeof(durabilities[0]))
+
+static void add_durability(struct arguments *out, tmf_durability durability)
+{
+    if (out->durability_count < DURABILITIES_MAX)
+        out->durabilities[out->durability_count++] = durability;
+}
+
+static void take_durability(struct argp_state *state, struct arguments *out, const char *word)
+{
+    tmf_durability durability;
+    if (durability_parse(word, &durability))
+        add_durability(out, durability);
+    else if (strcmp(word, "all") != 0)
+        argp_error(state, "--durability is sync, group or process, not '%s'", word);
+    for (size_t n = 0; strcmp(word, "all") == 0 && n < DURABILITY_COUNT; n++)
+        add_durability(out, durabilities[n]);
 }
 
 static bool parse_number(const char *value, char **end, uint64_t *out)
@@ -162,13 +240,16 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
     struct arguments *out = parse->out;
     switch (key) {
     case KEY_STRATEGY:
-        parse_names(state, value, "strategy", tmf_strategy_name, &out->strategies);
+        out->strategies.count = 0;
+        each_word(state, value, "strategy", take_strategy);
         return 0;
     case KEY_INDEX:
-        parse_names(state, value, "index", tmf_index_name, &out->indexes);
+        out->indexes.count = 0;
+        each_word(state, value, "index", take_index);
         return 0;
     case KEY_WORKLOAD:
-        parse_names(state, value, "workload", workload_name, &out->workloads);
+        out->workloads.count = 0;
+        each_word(state, value, "workload", take_workload);
         return 0;
     case KEY_QUANTUM:
         parse_quanta(state, value, out);
@@ -180,8 +261,8 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
         parse_time(state, value, out);
         return 0;
     case KEY_DURABILITY:
-        if (!durability_parse(value, &out->durability))
-            argp_error(state, "--durability is sync, group or process, not '%s'", value);
+        out->durability_count = 0;
+        each_word(state, value, "durability", take_durability);
         return 0;
     case KEY_SEED:
         out->seed = whole_number(state, value, "--seed");
@@ -231,11 +312,11 @@ static void collect_options(const struct command *command, struct argp_option *o
 
 static void set_defaults(struct arguments *out)
 {
-    add_name(&out->strategies, tmf_strategy_name(0));
+    add_name(&out->strategies, strategy_default());
     add_name(&out->indexes, tmf_index_name(0));
     add_all(&out->workloads, workload_name);
     out->quanta[out->quantum_count++] = QUANTUM_DEFAULT;
-    out->durability = TMF_DURABILITY_SYNC;
+    add_durability(out, TMF_DURABILITY_SYNC);
     out->seed = 1;
     out->shard = out->shards = 1;
 }
@@ -259,6 +340,11 @@ void command_parse(const struct command *command, int argc, char **argv, struct 
     argp_err_exit_status = STATUS_USAGE;
     argp_parse(&argp, argc, argv, 0, NULL, &parse);
     argv[0] = command_name;
+}
+
+void command_skip_missing(struct arguments *arguments)
+{
+    add_strategies(arguments, true);
 }
 
 int command_fail(const struct arguments *arguments, enum status status, const char *format, ...)
@@ -288,11 +374,9 @@ const char *durability_name(tmf_durability durability)
 
 bool durability_parse(const char *word, tmf_durability *out)
 {
-    static const tmf_durability all[] = {TMF_DURABILITY_SYNC, TMF_DURABILITY_GROUP,
-                                         TMF_DURABILITY_PROCESS};
-    for (size_t n = 0; n < sizeof(all) / sizeof(all[0]); n++) {
-        if (strcmp(durability_name(all[n]), word) == 0) {
-            *out = all[n];
+    for (size_t n = 0; n < DURABILITY_COUNT; n++) {
+        if (strcmp(durability_name(durabilities[n]), word) == 0) {
+            *out = durabilities[n];
             return true;
         }
     }

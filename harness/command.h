@@ -43,29 +43,44 @@ enum takes {
     TAKES_CAMPAIGN = (1 << 12) - 1 /* all of them */
 };
 
-/* A list of names, one or more; "all" on the command line names them all (but never `none`). */
+/*
+ * A list of names, one or more; "all" on the command line names them all. Of strategies "all" are
+ * those that survive something and that can run here, "control" those that survive nothing: a
+ * harness must catch them.
+ */
 #define NAMES_MAX ((size_t)16)
 struct names {
     const char *at[NAMES_MAX];
     size_t count;
 };
 
+/* A strategy that "all" left out. */
+struct skipped {
+    const char *strategy;
+    char missing[256]; /* what it needs and is not here, a sentence */
+};
+
+#define DURABILITIES_MAX ((size_t)3)
+
 struct arguments {
-    const char *command;      /* its name */
-    struct names strategies;  /* --strategy A,B; default: the first that there is */
+    const char *command;     /* its name */
+    struct names strategies; /* --strategy A,B; default: that of the library */
+    struct skipped skipped[NAMES_MAX];
+    size_t skipped_count;
     struct names indexes;     /* --index A,B; default: the first */
     struct names workloads;   /* --workload A,B; default: all */
     size_t quanta[NAMES_MAX]; /* --quantum 16,64, bytes; default: 64 */
     size_t quantum_count;
-    tmf_durability durability; /* --durability sync|group|process; default: sync */
-    uint64_t seed;             /* --seed; default: 1 */
-    uint64_t cases;            /* --cases; 0: not given */
-    double time_seconds;       /* --time; 0: not given */
-    const char *dir;           /* --dir; NULL: $TMPDIR, or /tmp */
-    unsigned shard, shards;    /* --shard I/N, 1 <= I <= N; default 1/1 */
-    const char *json;          /* --json; "-" is standard output; NULL: not given */
-    bool quiet;                /* --quiet: nothing but failures, errors and JSON */
-    char *const *words;        /* what is no option, word_count of them */
+    tmf_durability durabilities[DURABILITIES_MAX]; /* --durability A,B; default: sync */
+    size_t durability_count;
+    uint64_t seed;          /* --seed; default: 1 */
+    uint64_t cases;         /* --cases; 0: not given */
+    double time_seconds;    /* --time; 0: not given */
+    const char *dir;        /* --dir; NULL: $TMPDIR, or /tmp */
+    unsigned shard, shards; /* --shard I/N, 1 <= I <= N; default 1/1 */
+    const char *json;       /* --json; "-" is standard output; NULL: not given */
+    bool quiet;             /* --quiet: nothing but failures, errors and JSON */
+    char *const *words;     /* what is no option, word_count of them */
     size_t word_count;
     char *const *given; /* the whole command line after the command's name, given_count words */
     size_t given_count;
@@ -91,6 +106,9 @@ void command_parse(const struct command *command, int argc, char **argv, struct 
 /* Prints "tmf COMMAND: sentence" to standard error and returns `status`. */
 int command_fail(const struct arguments *arguments, enum status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* Fills in `skipped`, for a command that tries all strategies without being asked. */
+void command_skip_missing(struct arguments *arguments);
 
 /* The name among name_at(0), name_at(1), ... that is `word`, as name_at() gives it; NULL: none. */
 const char *name_find(const char *name_at(size_t n), const char *word);

@@ -164,6 +164,9 @@ static void leave(struct contend *self, struct visit *visit)
     atomic_store(&entry(self)->state, CONTENDER_OUTSIDE);
     visit_end(visit);
     step(self);
+    int error = tmf_wait(self->storage, self->ticket);
+    if (error)
+        violate_error(self, "waiting for a commit failed", error);
 }
 
 /* Rule 4. Each says that it is inside before it looks for others, so of two that overlap at least
@@ -253,15 +256,13 @@ static void read_all(struct contend *self, const void *root)
 static bool write_one(struct contend *self, const struct visit *visit)
 {
     struct board *board = self->board;
-    const struct workload_place *place = self->place;
     uint64_t k = workload_number(visit_root(visit)) + 1;
     board_raise(&board->begun, k);
-    int error = workload_step(place->workload, visit->writer, place->seed, k,
-                              workload_may_roll_back(place->strategy));
+    int error = workload_step(self->place, visit->writer, k);
     if (error)
         return violate_error(self, "making a transaction failed", error);
     at_stage(self, STAGE_STORED, visit);
-    error = tmf_commit(visit->writer);
+    error = workload_commit(self->place, visit->writer, &self->ticket);
     if (error)
         return violate_error(self, "a commit failed", error);
     at_stage(self, STAGE_COMMITTED, visit);
@@ -272,9 +273,8 @@ static bool write_one(struct contend *self, const struct visit *visit)
 
 int contend_store_wrongly(struct contend *self, const struct visit *visit)
 {
-    const struct workload_place *place = self->place;
-    struct workload_root *root = tmf_writer_root(visit->writer);
-    return place->workload->apply(visit->writer, root, ~place->seed, root->number + 1);
+    uint64_t k = workload_number(visit_root(visit)) + 1;
+    return workload_step_wrongly(self->place, visit->writer, k);
 }
 
 static void write_some(struct contend *self, const struct visit *visit)
@@ -283,8 +283,7 @@ static void write_some(struct contend *self, const struct visit *visit)
         if (!write_one(self, visit))
             return;
     }
-    if (workload_may_roll_back(self->place->strategy) &&
-        draw_below(self, DRAW_DROP, DROP_PERIOD) == 0) {
+    if (workload_may_roll_back(self->place) && draw_below(self, DRAW_DROP, DROP_PERIOD) == 0) {
         int error = contend_store_wrongly(self, visit); /* which its end takes back */
         if (error)
             violate_error(self, "making a transaction failed", error);

@@ -5,6 +5,8 @@
  *
  *   begun         set by a writer before it makes the stores of a transaction
  *   acknowledged  raised by a writer when its commit has returned, and by a reader to what it saw
+ *                 (where the durability is group the writer waits for the medium later, outside the
+ *                 lock; only processes die here, and for them the commit counts as it returns)
  *
  * Inside, a contender that read `acknowledged` before it began finds transaction R. The rules:
  *
@@ -104,8 +106,9 @@ struct contend {
     struct oracle *oracle; /* its own */
     size_t number;         /* of the contender on the board */
     bool writes;
-    uint64_t life; /* so many had this number before; for drawing */
-    uint64_t turn; /* likewise; starts at 0 */
+    uint64_t life;   /* so many had this number before; for drawing */
+    uint64_t turn;   /* likewise; starts at 0 */
+    uint64_t ticket; /* of its last commit */
     void (*at_stage)(struct contend *self, enum stage stage,
                      const struct visit *visit); /* or NULL */
     void *context;

@@ -11,6 +11,7 @@
 
 #include "harness/contest_report.h"
 #include "harness/progress.h"
+#include "harness/strategy.h"
 
 #define NS_PER_S      1000000000u
 #define LOOK_NS       100000               /* between two looks at the crew */
@@ -173,11 +174,11 @@ static void kill_all(struct contest *contest)
 static void show_progress(const struct contest *contest)
 {
     const struct board *board = contest->board;
-    progress_show("%s %s %zu %s: %" PRIu64 " transactions, %" PRIu64 " reads, %" PRIu64
-                  " kills, %.0f %%",
-                  contest->place.strategy, contest->place.index, contest->place.quantum,
-                  contest->place.workload->name, atomic_load(&board->transactions),
-                  atomic_load(&board->reads), contest->kills_made, 100 * contest_progress(contest));
+    progress_show(
+        "%s %s %s %zu %s: %" PRIu64 " transactions, %" PRIu64 " reads, %" PRIu64 " kills, %.0f %%",
+        contest->place.strategy, durability_name(contest->place.durability), contest->place.index,
+        contest->place.quantum, contest->place.workload->name, atomic_load(&board->transactions),
+        atomic_load(&board->reads), contest->kills_made, 100 * contest_progress(contest));
 }
 
 static void oversee(struct contest *contest)
@@ -266,20 +267,12 @@ static void judge_end(struct affair *affair)
                       affair->verdict.difference.what);
 }
 
-static bool readers_go_on_beside(const char *strategy)
-{
-    size_t n = 0;
-    while (tmf_strategy_name(n) && strcmp(tmf_strategy_name(n), strategy) != 0)
-        n++;
-    return tmf_strategy_name(n) && tmf_strategy_readers_go_on(n);
-}
-
 static void hold(struct affair *affair)
 {
     struct contest *contest = affair->contest;
     affair->board.contender_count = contest->readers + contest->writers;
     affair->board.readers_go_on =
-        contest->processes > 1 && readers_go_on_beside(contest->place.strategy);
+        contest->processes > 1 && strategy_readers_go_on(contest->place.strategy);
     for (size_t n = 0; n < contest->processes; n++)
         contest->members[n] = (struct member){.number = n, .contest = contest};
     contest->kills_made = 0;

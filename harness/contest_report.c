@@ -14,19 +14,20 @@ static const char *const kind_names[WAIT_KINDS] = {
     [WAIT_TAKEOVER] = "from its kill to the next one inside",
 };
 
-#define HEAD "%-12s %-9s %7s %-9s %7s %7s %12s %7s %9s %7s %5s %10s %8s\n"
+#define HEAD "%-14s %-10s %-9s %7s %-9s %7s %7s %12s %7s %9s %7s %5s %10s %8s\n"
 #define LINE                                                                                       \
-    "%-12s %-9s %7zu %-9s %7zu %7zu %12" PRIu64 " %7.0f %9" PRIu64 " %7.0f %5" PRIu64              \
+    "%-14s %-10s %-9s %7zu %-9s %7zu %7zu %12" PRIu64 " %7.0f %9" PRIu64 " %7.0f %5" PRIu64        \
     " %10" PRIu64 " %8.2f\n"
-#define WAITS_HEAD "%-12s %-9s %-36s %9s %9s %9s %9s\n"
-#define WAITS_LINE "%-12s %-9s %-36s %9" PRIu64 " %9.0f %9.0f %9.0f\n"
+#define WAITS_HEAD "%-14s %-10s %-9s %-36s %9s %9s %9s %9s\n"
+#define WAITS_LINE "%-14s %-10s %-9s %-36s %9" PRIu64 " %9.0f %9.0f %9.0f\n"
 
 void report_head(struct result *result)
 {
     json_object_set_new(result_metrics(result), "runs", json_array());
     json_object_set_new(result_metrics(result), "waits", json_array());
-    fprintf(result_text(result), HEAD, "strategy", "index", "quantum", "workload", "readers",
-            "writers", "transactions", "per s", "reads", "per s", "kills", "violations", "seconds");
+    fprintf(result_text(result), HEAD, "strategy", "durability", "index", "quantum", "workload",
+            "readers", "writers", "transactions", "per s", "reads", "per s", "kills", "violations",
+            "seconds");
 }
 
 static uint64_t cases_of(const struct board *board)
@@ -55,9 +56,7 @@ static void append_run(struct result *result, const struct contest *contest, dou
         {"holder_kills", board->holder_kills}, {"recoveries", board->recoveries},
         {"violations", board->violations},
     };
-    json_t *run =
-        json_pack("{s:s, s:s, s:I, s:s}", "strategy", place->strategy, "index", place->index,
-                  "quantum", (json_int_t)place->quantum, "workload", place->workload->name);
+    json_t *run = place_describe(place);
     for (size_t n = 0; n < sizeof(counts) / sizeof(counts[0]); n++)
         json_object_set_new(run, counts[n].key, json_integer((json_int_t)counts[n].count));
     json_object_set_new(run, "seconds", json_real(seconds));
@@ -74,11 +73,13 @@ static void append_waits(struct result *result, const struct contest *contest)
         uint64_t count = waits_count(waits);
         if (count > 0)
             append(result, "waits",
-                   json_pack(
-                       "{s:s, s:s, s:s, s:I, s:f, s:f, s:f}", "strategy", contest->place.strategy,
-                       "workload", contest->place.workload->name, "kind", kind_names[kind], "count",
-                       (json_int_t)count, "p50_us", waits_quantile_us(waits, 0.5), "p99_us",
-                       waits_quantile_us(waits, 0.99), "max_us", waits_quantile_us(waits, 1)));
+                   json_pack("{s:s, s:s, s:s, s:s, s:I, s:f, s:f, s:f}", "strategy",
+                             contest->place.strategy, "durability",
+                             durability_name(contest->place.durability), "workload",
+                             contest->place.workload->name, "kind", kind_names[kind], "count",
+                             (json_int_t)count, "p50_us", waits_quantile_us(waits, 0.5), "p99_us",
+                             waits_quantile_us(waits, 0.99), "max_us",
+                             waits_quantile_us(waits, 1)));
     }
 }
 
@@ -112,10 +113,10 @@ void report_contest(struct result *result, const struct contest *contest, double
     append_waits(result, contest);
     result_add_cases(result, cases_of(board));
     FILE *to = result_text(result);
-    fprintf(to, LINE, place->strategy, place->index, place->quantum, place->workload->name,
-            contest->readers, contest->writers, board->transactions,
-            (double)board->transactions / seconds, board->reads, (double)board->reads / seconds,
-            contest->kills_made, board->violations, seconds);
+    fprintf(to, LINE, place->strategy, durability_name(place->durability), place->index,
+            place->quantum, place->workload->name, contest->readers, contest->writers,
+            board->transactions, (double)board->transactions / seconds, board->reads,
+            (double)board->reads / seconds, contest->kills_made, board->violations, seconds);
     fflush(to);
     if (board->violations > 0)
         fail(result, contest);
@@ -136,12 +137,13 @@ void report_waits(struct result *result)
     size_t n;
     const json_t *entry;
     FILE *to = result_text(result);
-    fprintf(to, "\n" WAITS_HEAD, "strategy", "workload", "waits for the lock", "count", "p50, us",
-            "p99, us", "max, us");
+    fprintf(to, "\n" WAITS_HEAD, "strategy", "durability", "workload", "waits for the lock",
+            "count", "p50, us", "p99, us", "max, us");
     json_array_foreach(json_object_get(result_metrics(result), "waits"), n, entry)
     {
-        fprintf(to, WAITS_LINE, text_of(entry, "strategy"), text_of(entry, "workload"),
-                text_of(entry, "kind"), (uint64_t)number_of(entry, "count"),
-                number_of(entry, "p50_us"), number_of(entry, "p99_us"), number_of(entry, "max_us"));
+        fprintf(to, WAITS_LINE, text_of(entry, "strategy"), text_of(entry, "durability"),
+                text_of(entry, "workload"), text_of(entry, "kind"),
+                (uint64_t)number_of(entry, "count"), number_of(entry, "p50_us"),
+                number_of(entry, "p99_us"), number_of(entry, "max_us"));
     }
 }

@@ -46,9 +46,26 @@ static int visit(void *context, const tmf_block *block)
     return 0;
 }
 
-static void print_facts(FILE *to, const tmf_info *info)
+static void print_log(FILE *to, const struct inspection *inspection)
 {
     char text[BYTES_TEXT_MAX];
+    const struct tmf_log_state *log = &inspection->log;
+    fprintf(to, "log\n");
+    fprintf(to, "  %-14s %s, turn %llu from transaction %llu on%s\n", "kind",
+            inspect_log_kind(inspection), (unsigned long long)log->turn,
+            (unsigned long long)log->sequence,
+            log->pending ? "; holds commits that are not in the .odb" : "");
+    fprintf(to, "  %-14s %llu\n", "sequence", (unsigned long long)inspection->info.sequence);
+    fprintf(to, "  %-14s %s\n", "size", bytes_text(inspection->info.log_size, text));
+}
+
+static void print_facts(FILE *to, const struct inspection *inspection)
+{
+    const tmf_info *info = &inspection->info;
+    char text[BYTES_TEXT_MAX];
+    fprintf(to, "opened with\n");
+    fprintf(to, "  %-14s %s (the default here)\n", "strategy", info->strategy);
+    fprintf(to, "  %-14s %s\n", "durability", durability_name(info->durability));
     fprintf(to, "header\n");
     fprintf(to, "  %-14s %016llx\n", "id", (unsigned long long)info->id);
     fprintf(to, "  %-14s %u\n", "version", info->version);
@@ -56,9 +73,7 @@ static void print_facts(FILE *to, const tmf_info *info)
     fprintf(to, "  %-14s %p\n", "address", info->address);
     fprintf(to, "  %-14s %s\n", "arena", bytes_text(info->size, text));
     fprintf(to, "  %-14s %s\n", "root", bytes_text(info->root_size, text));
-    fprintf(to, "log\n");
-    fprintf(to, "  %-14s %llu\n", "sequence", (unsigned long long)info->sequence);
-    fprintf(to, "  %-14s %s\n", "size", bytes_text(info->log_size, text));
+    print_log(to, inspection);
     fprintf(to, "heap\n");
     fprintf(to, "  %-14s %s\n", "index", info->index);
     fprintf(to, "  %-14s %s\n", "quantum", bytes_text(info->quantum, text));
@@ -89,7 +104,7 @@ static void dump_heap(const struct inspection *inspection, const char *path, str
     FILE *to = result_text(result);
     result_add_cases(result, 1);
     inspect_measure(inspection, result_metrics(result));
-    print_facts(to, &inspection->info);
+    print_facts(to, inspection);
     if (with_blocks)
         fprintf(to, "every block\n  %14s %14s\n", "offset", "size");
     struct census census = {.list = with_blocks ? to : NULL};

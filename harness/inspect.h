@@ -4,11 +4,13 @@
 #define HARNESS_INSPECT_H
 
 #include "harness/result.h"
+#include "txn/log.h"
 
 struct inspection {
     tmf_storage *storage;
     tmf_reader *reader;
     tmf_info info;
+    struct tmf_log_state log; /* as it is on the disk; its strategy may be another one's */
 };
 
 /*
@@ -22,6 +24,9 @@ void inspect_end(struct inspection *inspection);
 
 /* The facts of it, into "metrics". */
 void inspect_measure(const struct inspection *inspection, json_t *metrics);
+
+/* "undo", "redo". */
+const char *inspect_log_kind(const struct inspection *inspection);
 
 /* "12.3 KiB", in a buffer that the caller owns. */
 #define BYTES_TEXT_MAX ((size_t)32)

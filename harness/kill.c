@@ -260,12 +260,15 @@ static void kill_at_random(struct campaign *campaign)
 static json_t *metrics_of(const struct campaign *campaign)
 {
     const struct workload_place *place = &campaign->whole.place;
-    return json_pack("{s:s, s:s, s:I, s:s, s:I, s:I, s:I, s:I, s:I, s:f}", "strategy",
-                     place->strategy, "index", place->index, "quantum", (json_int_t)place->quantum,
-                     "workload", place->workload->name, "points", (json_int_t)campaign->points,
-                     "hits", (json_int_t)campaign->hits, "hits_killed",
-                     (json_int_t)campaign->exhaustive, "cases", (json_int_t)campaign->cases,
-                     "violations", (json_int_t)campaign->violations, "seconds", campaign->seconds);
+    json_t *metrics = place_describe(place);
+    json_t *own =
+        json_pack("{s:I, s:I, s:I, s:I, s:I, s:f}", "points", (json_int_t)campaign->points, "hits",
+                  (json_int_t)campaign->hits, "hits_killed", (json_int_t)campaign->exhaustive,
+                  "cases", (json_int_t)campaign->cases, "violations",
+                  (json_int_t)campaign->violations, "seconds", campaign->seconds);
+    json_object_update(metrics, own);
+    json_decref(own);
+    return metrics;
 }
 
 /* A life that nothing ends must hold too. */
@@ -301,21 +304,22 @@ static void run_campaign(struct campaign *campaign)
     json_array_append_new(runs, metrics_of(campaign));
 }
 
-#define TABLE_HEAD "%-14s %-10s %8s %-9s %7s %7s %7s %7s %10s %9s\n"
-#define TABLE_LINE "%-14s %-10s %8zu %-9s %7zu %7zu %7" PRIu64 " %7" PRIu64 " %10" PRIu64 " %9.1f\n"
+#define TABLE_HEAD "%-14s %-10s %-10s %8s %-9s %7s %7s %7s %7s %10s %9s\n"
+#define TABLE_LINE                                                                                 \
+    "%-14s %-10s %-10s %8zu %-9s %7zu %7zu %7" PRIu64 " %7" PRIu64 " %10" PRIu64 " %9.1f\n"
 
 static void print_head(FILE *to)
 {
-    fprintf(to, TABLE_HEAD, "strategy", "index", "quantum", "workload", "points", "hits", "killed",
-            "cases", "violations", "seconds");
+    fprintf(to, TABLE_HEAD, "strategy", "durability", "index", "quantum", "workload", "points",
+            "hits", "killed", "cases", "violations", "seconds");
 }
 
 static void print_campaign(FILE *to, const struct campaign *campaign)
 {
     const struct workload_place *place = &campaign->whole.place;
-    fprintf(to, TABLE_LINE, place->strategy, place->index, place->quantum, place->workload->name,
-            campaign->points, campaign->hits, campaign->exhaustive, campaign->cases,
-            campaign->violations, campaign->seconds);
+    fprintf(to, TABLE_LINE, place->strategy, durability_name(place->durability), place->index,
+            place->quantum, place->workload->name, campaign->points, campaign->hits,
+            campaign->exhaustive, campaign->cases, campaign->violations, campaign->seconds);
     if (campaign->violations >= VIOLATIONS_MAX || campaign->timeouts >= TIMEOUTS_MAX)
         fputs("  given up: that is enough to know\n", to);
     fflush(to);

@@ -158,25 +158,23 @@ static int failed(struct kill_life *life, const char *doing, uint64_t k, int err
 /* Leaves stores of a transaction that nobody commits. */
 static int abandon(const struct job *job, tmf_storage *storage, uint64_t k)
 {
-    const struct workload_place *place = &job->one->place;
     tmf_writer *writer;
     int error = tmf_write_begin(storage, &writer);
     if (error)
         return failed(job->life, "beginning transaction", k, error);
-    error = place->workload->apply(writer, tmf_writer_root(writer), ~place->seed, k);
+    error = workload_step_wrongly(&job->one->place, writer, k);
     tmf_write_end(writer);
     return error ? failed(job->life, "abandoned transaction", k, error) : LIVED;
 }
 
-static int transact(const struct job *job, tmf_writer *writer, uint64_t k)
+/* A commit that returned survives the death of the process, whether it was waited for or not. */
+static int transact(const struct job *job, tmf_writer *writer, uint64_t k, uint64_t *ticket)
 {
-    const struct workload_place *place = &job->one->place;
     volatile struct claim *claim = &job->life->claim;
     claim->begun = k;
-    int error = workload_step(place->workload, writer, place->seed, k,
-                              workload_may_roll_back(place->strategy));
+    int error = workload_step(&job->one->place, writer, k);
     if (error == 0)
-        error = tmf_commit(writer);
+        error = workload_commit(&job->one->place, writer, ticket);
     if (error)
         return failed(job->life, "transaction", k, error);
     claim->acknowledged = k;
@@ -187,17 +185,20 @@ static int transact(const struct job *job, tmf_writer *writer, uint64_t k)
 static int transact_all(const struct job *job, tmf_storage *storage, uint64_t first, uint64_t last)
 {
     tmf_writer *writer = NULL;
+    uint64_t ticket = 0;
     int status = LIVED;
     for (uint64_t k = first; k <= last && status == LIVED; k++) {
         int error = writer ? 0 : tmf_write_begin(storage, &writer);
-        status =
-            error ? failed(job->life, "beginning transaction", k, error) : transact(job, writer, k);
-        if (k % HOLD_PERIOD == 0) {
+        status = error ? failed(job->life, "beginning transaction", k, error)
+                       : transact(job, writer, k, &ticket);
+        if (k % HOLD_PERIOD == 0 || k == last || status != LIVED) {
             tmf_write_end(writer);
             writer = NULL;
+            error = tmf_wait(storage, ticket);
+            if (status == LIVED && error)
+                status = failed(job->life, "waiting for transaction", k, error);
         }
     }
-    tmf_write_end(writer);
     return status;
 }
 
@@ -214,7 +215,7 @@ static int live_session(const struct job *job, size_t size, uint64_t first, uint
     claim->size_min = size;
     claim->created = true;
     int status = transact_all(job, storage, first, last);
-    if (status == LIVED && workload_may_roll_back(place.strategy))
+    if (status == LIVED && workload_may_roll_back(&place))
         status = abandon(job, storage, last + 1);
     error = tmf_close(storage);
     if (status == LIVED && error)
@@ -222,12 +223,32 @@ static int live_session(const struct job *job, size_t size, uint64_t first, uint
     return status;
 }
 
+static int refuse(tmf_writer *writer, void *root, uint64_t seed)
+{
+    (void)writer, (void)root, (void)seed;
+    return ECANCELED;
+}
+
+/* A creation whose initialiser fails; nothing of it may be in the way of the next. */
+static int fail_to_create(const struct job *job)
+{
+    struct workload refusing = *job->one->place.workload;
+    struct workload_place place = job->one->place;
+    tmf_storage *storage;
+    refusing.init = refuse;
+    place.workload = &refusing;
+    int error = workload_create(&place, job->path, &storage);
+    return error == ECANCELED ? LIVED : failed(job->life, "giving up creation", 0, error);
+}
+
 static int live(void *context)
 {
     const struct job *job = context;
     uint64_t half = (job->one->transactions + 1) / 2;
     size_t size = job->one->place.workload->arena_size;
-    int status = live_session(job, size, 1, half);
+    int status = fail_to_create(job);
+    if (status == LIVED)
+        status = live_session(job, size, 1, half);
     if (status == LIVED)
         status = live_session(job, size + GROWTH, half + 1, job->one->transactions);
     return status;

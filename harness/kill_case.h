@@ -4,9 +4,9 @@
  * SIGKILL; perhaps another dies while it recovers; then the oracle judges what is left. The page
  * cache survives, as it does when a process dies.
  *
- * A life: create the storage, half of the transactions, close; open it larger, the other half,
- * close. On the way there are commits, rollbacks, and transactions dropped by tmf_write_end(). It
- * does the same every time, so "the third hit of point P" names one instant.
+ * A life: fail to create a storage; create it, half of the transactions, close; open it larger, the
+ * other half, close. On the way there are commits, rollbacks, and transactions dropped by
+ * tmf_write_end(). It does the same every time, so "the third hit of point P" names one instant.
  *
  * A case as text, which `tmf replay` takes:
  *
@@ -23,7 +23,8 @@
 #include "harness/command.h"
 #include "harness/oracle.h"
 
-/* Small enough that some transactions need more, and the log grows and is cut again. Bytes. */
+/* Small enough that it is full in mid-life, and that some transactions need more: the log grows
+ * and is cut again. Bytes. */
 #define KILL_LOG_SIZE ((size_t)24 << 10)
 #define KILL_TEXT_MAX ((size_t)512)
 

@@ -4,6 +4,7 @@
 
 #include "faults/points.h"
 #include "harness/command.h"
+#include "harness/strategy.h"
 #include "harness/workload.h"
 
 static const char *point_name(size_t n)
@@ -43,27 +44,53 @@ static const char *mutant_name(size_t n)
     return NULL;
 }
 
+/* What a strategy outlives, and whether it can be used here; what is missing comes below. */
+static void print_strategy(const char *indent, int width, size_t n)
+{
+    const char *name = tmf_strategy_name(n);
+    char missing[256];
+    bool available = strategy_is_available(name, missing, sizeof(missing));
+    const char *here = strcmp(name, strategy_default()) == 0 ? "default" : available ? "yes" : "no";
+    printf("%s%-*s  %-8s  %-7s  %s\n", indent, width, name, strategy_survives_text(name), here,
+           tmf_strategy_about(n));
+    if (!available)
+        printf("%s%-*s  not here: %s\n", indent, width, "", missing);
+}
+
+static void print_about(const char *indent, int width, const char *name, const char *about)
+{
+    printf("%s%-*s  %s\n", indent, width, name, about);
+}
+
 static const struct kind {
     const char *name;
     const char *(*name_at)(size_t n);
     const char *(*about_at)(size_t n);
 } kinds[] = {
-    {"points", point_name, point_about},
-    {"strategies", tmf_strategy_name, tmf_strategy_about},
-    {"indexes", tmf_index_name, tmf_index_about},
-    {"workloads", workload_name, workload_about},
-    {"engines", engine_name, engine_about},
-    {"mutants", mutant_name, NULL},
+    {"points", point_name, point_about},          {"strategies", tmf_strategy_name, NULL},
+    {"indexes", tmf_index_name, tmf_index_about}, {"workloads", workload_name, workload_about},
+    {"engines", engine_name, engine_about},       {"mutants", mutant_name, NULL},
 };
 #define KIND_COUNT (sizeof(kinds) / sizeof(kinds[0]))
+
+static bool is_of_strategies(const struct kind *kind)
+{
+    return kind->name_at == tmf_strategy_name;
+}
 
 static void print_kind(const struct kind *kind, const char *indent)
 {
     int width = 0;
     for (size_t n = 0; kind->name_at(n); n++)
         width = (int)strlen(kind->name_at(n)) > width ? (int)strlen(kind->name_at(n)) : width;
-    for (size_t n = 0; kind->name_at(n); n++)
-        printf("%s%-*s  %s\n", indent, width, kind->name_at(n), kind->about_at(n));
+    if (is_of_strategies(kind))
+        printf("%s%-*s  %-8s  %-7s\n", indent, width, "", "survives", "here");
+    for (size_t n = 0; kind->name_at(n); n++) {
+        if (is_of_strategies(kind))
+            print_strategy(indent, width, n);
+        else
+            print_about(indent, width, kind->name_at(n), kind->about_at(n));
+    }
     if (!kind->name_at(0))
         printf("%sthere are none yet\n", indent);
 }

@@ -141,10 +141,9 @@ static bool go_on(struct oracle *oracle, const struct workload_place *place, tmf
                   tmf_writer *writer, struct verdict *out)
 {
     struct difference *difference = &out->difference;
-    bool may_roll_back = workload_may_roll_back(place->strategy);
     for (uint64_t n = 1; n <= MORE_TRANSACTIONS; n++) {
         uint64_t k = out->recovered + n;
-        int error = workload_step(place->workload, writer, place->seed, k, may_roll_back);
+        int error = workload_step(place, writer, k);
         if (error == 0)
             error = tmf_commit(writer);
         if (error)

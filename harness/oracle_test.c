@@ -74,7 +74,7 @@ static void begin(const struct workload *workload)
     fixture.oracle = oracle_new(workload, SEED);
     check(fixture.oracle);
     for (uint64_t k = 1; k <= TRANSACTIONS; k++) {
-        check((workload_step(workload, fixture.writer, SEED, k, true)) == 0);
+        check((workload_step(&fixture.place, fixture.writer, k)) == 0);
         check((tmf_commit(fixture.writer)) == 0);
         check(content_is(k));
     }

@@ -9,6 +9,7 @@
 #include "harness/kill_case.h"
 #include "harness/progress.h"
 #include "harness/result.h"
+#include "harness/strategy.h"
 
 #define TRIES_AT_RANDOM 300
 
@@ -50,6 +51,9 @@ static int replay_run(const struct arguments *arguments)
                             "'%s' is no case; take the line that reported it, as "
                             "kill:undo-fsync:rb-twin:64:bank:seed=7:txns=12:point=P:hit=3",
                             name);
+    char missing[256];
+    if (!strategy_is_available(one.place.strategy, missing, sizeof(missing)))
+        return command_fail(arguments, STATUS_CANNOT, "%s", missing);
     int error = kill_stage_make(arguments->dir, &stage);
     if (error)
         return command_fail(arguments, STATUS_CANNOT,

@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "harness/progress.h"
+#include "harness/strategy.h"
 
 struct result {
     const struct arguments *arguments;
@@ -37,6 +38,8 @@ struct result *result_new(const struct arguments *arguments)
             result->text = result->nowhere;
     }
     progress_enable(!arguments->quiet);
+    for (size_t n = 0; n < arguments->skipped_count; n++)
+        fprintf(result->text, "not run: %s\n", arguments->skipped[n].missing);
     return result;
 }
 
@@ -91,21 +94,45 @@ json_t *result_metrics(struct result *result)
     return result->metrics;
 }
 
+json_t *place_describe(const struct workload_place *place)
+{
+    return json_pack("{s:s, s:s, s:s, s:s, s:I, s:s}", "strategy", place->strategy, "survives",
+                     strategy_survives_text(place->strategy), "durability",
+                     durability_name(place->durability), "index", place->index, "quantum",
+                     (json_int_t)place->quantum, "workload", place->workload->name);
+}
+
 FILE *result_text(struct result *result)
 {
     progress_clear();
     return result->text;
 }
 
-static json_t *envelope(const struct result *result)
+static json_t *list_given(const struct arguments *arguments)
 {
-    const struct arguments *arguments = result->arguments;
     json_t *given = json_array();
     for (size_t n = 0; n < arguments->given_count; n++)
         json_array_append_new(given, json_string(arguments->given[n]));
-    return json_pack("{s:s, s:s, s:o, s:I, s:o, s:I, s:I, s:O, s:O, s:f}", "schema", "tmf/1",
-                     "command", arguments->command, "arguments", given, "seed",
-                     (json_int_t)arguments->seed, "environment",
+    return given;
+}
+
+static json_t *list_skipped(const struct arguments *arguments)
+{
+    json_t *list = json_array();
+    for (size_t n = 0; n < arguments->skipped_count; n++) {
+        const struct skipped *skipped = &arguments->skipped[n];
+        json_array_append_new(list, json_pack("{s:s, s:s}", "strategy", skipped->strategy,
+                                              "missing", skipped->missing));
+    }
+    return list;
+}
+
+static json_t *envelope(const struct result *result)
+{
+    const struct arguments *arguments = result->arguments;
+    return json_pack("{s:s, s:s, s:o, s:o, s:I, s:o, s:I, s:I, s:O, s:O, s:f}", "schema", "tmf/1",
+                     "command", arguments->command, "arguments", list_given(arguments), "skipped",
+                     list_skipped(arguments), "seed", (json_int_t)arguments->seed, "environment",
                      environment_describe(arguments->dir), "cases", (json_int_t)result->cases,
                      "violations", (json_int_t)result->violations, "failures", result->failures,
                      "metrics", result->metrics, "seconds", result_seconds(result));

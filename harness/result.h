@@ -2,8 +2,9 @@
 /*
  * What a command found, in the one envelope that all share:
  *
- *   {"schema": "tmf/1", "command", "arguments": [...], "seed", "environment": {...}, "cases",
- *    "violations", "failures": [{"case", "what", "replay"}], "metrics": {...}, "seconds"}
+ *   {"schema": "tmf/1", "command", "arguments": [...], "skipped": [{"strategy", "missing"}],
+ *    "seed", "environment": {...}, "cases", "violations",
+ *    "failures": [{"case", "what", "replay"}], "metrics": {...}, "seconds"}
  *
  * Text for people goes to standard output, or to standard error where the JSON took that place.
  * Not for use by several threads at once.
@@ -16,6 +17,7 @@
 #include <stdio.h>
 
 #include "harness/command.h"
+#include "harness/workload.h"
 
 struct result;
 
@@ -44,6 +46,9 @@ FILE *result_text(struct result *result);
 /* Writes the JSON, frees, and returns STATUS_HELD, STATUS_VIOLATION, or STATUS_CANNOT if the JSON
  * could not be written. */
 int result_finish(struct result *result);
+
+/* How an entry of "runs" begins: strategy, what that survives, durability, index and so on. */
+json_t *place_describe(const struct workload_place *place);
 
 /* The "environment" object: machine, kernel, file system under `dir`, compiler, revision, limits.
  */

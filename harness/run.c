@@ -2,8 +2,8 @@
 /*
  * tmf run: the standard campaign. Each step is a command of its own in a process of its own, which
  * leaves STEP.json and STEP.txt in the folder of results; what it exits with is its verdict. The
- * strategy `none` is the negative control: a harness that finds nothing wrong with it has found out
- * nothing about the others, so then the run itself is violated. A step that cannot run here is
+ * control is a strategy that survives nothing: a harness that finds nothing wrong with it has found
+ * out nothing about the others, so then the run itself is violated. A step that cannot run here is
  * said, and the run exits with 3 unless something was worse. The report comes last.
  */
 #include <errno.h>
@@ -30,7 +30,7 @@ struct step {
 
 static const struct step steps[] = {
     {"kill", {"kill", "--strategy", "all", "--quantum", "32,64"}, 0.6, STATUS_HELD, true},
-    {"kill-none", {"kill", "--strategy", "none"}, 0.1, STATUS_VIOLATION, true},
+    {"control", {"kill", "--strategy", "control"}, 0.1, STATUS_VIOLATION, true},
     {"threads", {"threads", "--strategy", "all"}, 0.15, STATUS_HELD, false},
     {"procs", {"procs", "--strategy", "all"}, 0.15, STATUS_HELD, false},
     {"bench", {"bench"}, 0, STATUS_HELD, false},
@@ -301,8 +301,9 @@ static int run(const struct arguments *arguments)
 const struct command command_run = {
     .name = "run",
     .about = "the standard campaign, and its report",
-    .text = "Exits 0 only if every verdict is the expected one: `none` has to be caught. --time\n"
-            "bounds the campaigns together; the benchmarks come on top.",
+    .text =
+        "Exits 0 only if every verdict is the expected one: the control has to be caught. --time\n"
+        "bounds the campaigns together; the benchmarks come on top.",
     .takes = TAKES_JSON | TAKES_SEED | TAKES_TIME | TAKES_DIR | TAKES_QUIET,
     .options = options,
     .take = take,

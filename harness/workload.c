@@ -8,6 +8,7 @@
 #include "alloc/point.h"
 #include "harness/command.h"
 #include "harness/random.h"
+#include "harness/strategy.h"
 
 /* One in so many transactions is first made wrongly and rolled back. */
 #define ROLLBACK_PERIOD 4
@@ -47,13 +48,15 @@ static int init_root(tmf_writer *writer, void *root, void *context)
 
 bool workload_pick(const struct arguments *arguments, size_t n, struct workload_place *out)
 {
-    *out = (struct workload_place){.seed = arguments->seed, .durability = arguments->durability};
+    *out = (struct workload_place){.seed = arguments->seed};
     out->workload = workload_find(arguments->workloads.at[n % arguments->workloads.count]);
     n /= arguments->workloads.count;
     out->quantum = arguments->quanta[n % arguments->quantum_count];
     n /= arguments->quantum_count;
     out->index = arguments->indexes.at[n % arguments->indexes.count];
     n /= arguments->indexes.count;
+    out->durability = arguments->durabilities[n % arguments->durability_count];
+    n /= arguments->durability_count;
     if (n >= arguments->strategies.count)
         return false;
     out->strategy = arguments->strategies.at[n];
@@ -90,34 +93,65 @@ int workload_open(const struct workload_place *place, const char *path, tmf_stor
     return tmf_open(path, &options, out);
 }
 
-static int make_and_roll_back(const struct workload *workload, tmf_writer *writer, uint64_t seed,
-                              uint64_t k)
+void *workload_declare(struct workload_writer *writer, void *at, size_t size)
 {
-    int error = workload->apply(writer, tmf_writer_root(writer), ~seed, k);
+    if (writer->must_touch && writer->error == 0)
+        writer->error = tmf_touch(writer->writer, at, size);
+    return at;
+}
+
+/* The stores of a transaction, by `seed`; all but that of its number. */
+static int apply(const struct workload_place *place, struct workload_writer *writer, uint64_t seed,
+                 uint64_t k)
+{
+    int error = place->workload->apply(writer, tmf_writer_root(writer->writer), seed, k);
+    return error ? error : writer->error;
+}
+
+static struct workload_writer writer_of(const struct workload_place *place, tmf_writer *writer)
+{
+    return (struct workload_writer){writer, strategy_must_touch(place->strategy), 0};
+}
+
+int workload_step_wrongly(const struct workload_place *place, tmf_writer *writer, uint64_t k)
+{
+    struct workload_writer wrong = writer_of(place, writer);
+    return apply(place, &wrong, ~place->seed, k);
+}
+
+static int make_and_roll_back(const struct workload_place *place, tmf_writer *writer, uint64_t k)
+{
+    int error = workload_step_wrongly(place, writer, k);
+    return error ? error : tmf_rollback(writer);
+}
+
+int workload_step(const struct workload_place *place, tmf_writer *writer, uint64_t k)
+{
+    bool rolls_back = workload_may_roll_back(place) &&
+                      random_below(place->seed, k, ROLLBACK_DRAW, ROLLBACK_PERIOD) == 0;
+    int error = rolls_back ? make_and_roll_back(place, writer, k) : 0;
     if (error)
         return error;
-    return tmf_rollback(writer);
-}
-
-int workload_step(const struct workload *workload, tmf_writer *writer, uint64_t seed, uint64_t k,
-                  bool may_roll_back)
-{
-    if (may_roll_back && random_below(seed, k, ROLLBACK_DRAW, ROLLBACK_PERIOD) == 0) {
-        int error = make_and_roll_back(workload, writer, seed, k);
-        if (error)
-            return error;
-    }
-    struct workload_root *root = tmf_writer_root(writer);
-    int error = workload->apply(writer, root, seed, k);
+    struct workload_writer right = writer_of(place, writer);
+    error = apply(place, &right, place->seed, k);
     TMF_POINT("workload/before-number");
-    if (error == 0)
-        root->number = k;
-    return error;
+    if (error)
+        return error;
+    struct workload_root *root = tmf_writer_root(writer);
+    *(uint64_t *)workload_declare(&right, &root->number, sizeof(root->number)) = k;
+    return right.error;
 }
 
-bool workload_may_roll_back(const char *strategy)
+int workload_commit(const struct workload_place *place, tmf_writer *writer, uint64_t *ticket)
 {
-    return strcmp(strategy, "none") != 0;
+    *ticket = 0;
+    return place->durability == TMF_DURABILITY_GROUP ? tmf_commit_nowait(writer, ticket)
+                                                     : tmf_commit(writer);
+}
+
+bool workload_may_roll_back(const struct workload_place *place)
+{
+    return strategy_survives(place->strategy) != TMF_SURVIVES_NOTHING;
 }
 
 uint64_t workload_number(const void *root)

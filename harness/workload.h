@@ -42,6 +42,13 @@ struct block {
     size_t size; /* bytes */
 };
 
+/* The writer of a transaction, as a workload stores through it. */
+struct workload_writer {
+    tmf_writer *writer;
+    bool must_touch; /* the strategy has to be told of every store */
+    int error;       /* of the first that could not be told */
+};
+
 struct workload {
     const char *name;
     const char *about;
@@ -51,8 +58,8 @@ struct workload {
 
     /* Fills the zeroed root of a new storage. 0 or an error of the library. */
     int (*init)(tmf_writer *writer, void *root, uint64_t seed);
-    /* The stores of transaction k; does not commit. 0 or an error of the library. */
-    int (*apply)(tmf_writer *writer, void *root, uint64_t seed, uint64_t k);
+    /* The stores of transaction k, each declared; does not commit. 0 or an error of the library. */
+    int (*apply)(struct workload_writer *writer, void *root, uint64_t seed, uint64_t k);
 
     void (*model_init)(void *model, uint64_t seed); /* `model` is zeroed */
     void (*model_apply)(void *model, uint64_t seed, uint64_t k);
@@ -91,14 +98,22 @@ int workload_create(const struct workload_place *place, const char *path, tmf_st
 int workload_open(const struct workload_place *place, const char *path, tmf_storage **out);
 
 /*
- * Makes the stores of transaction k and sets the root's number; the caller commits. With
- * `may_roll_back` some transactions are first made with other stores and rolled back.
+ * Makes the stores of transaction k and sets the root's number; the caller commits. Where the
+ * strategy can, some transactions are first made with other stores and rolled back.
  */
-int workload_step(const struct workload *workload, tmf_writer *writer, uint64_t seed, uint64_t k,
-                  bool may_roll_back);
+int workload_step(const struct workload_place *place, tmf_writer *writer, uint64_t k);
 
-/* False for the one strategy that cannot, the negative control. */
-bool workload_may_roll_back(const char *strategy);
+/* Makes stores that are never to be committed. */
+int workload_step_wrongly(const struct workload_place *place, tmf_writer *writer, uint64_t k);
+
+/*
+ * Commits. Where the durability is group, somebody makes it durable by tmf_wait() for the ticket;
+ * to wait for that of another durability, which is 0, does nothing.
+ */
+int workload_commit(const struct workload_place *place, tmf_writer *writer, uint64_t *ticket);
+
+/* False for what survives nothing: it keeps nothing to roll back to. */
+bool workload_may_roll_back(const struct workload_place *place);
 
 /* The root's number. */
 uint64_t workload_number(const void *root);
@@ -107,6 +122,11 @@ uint64_t workload_number(const void *root);
 const char *error_text(int error);
 
 /* Helpers of workloads. */
+/*
+ * Every store of a workload goes where this has been: it declares the store to a strategy that must
+ * be told, and is silent to all others, whose way of noticing is what is under test. Returns `at`.
+ */
+void *workload_declare(struct workload_writer *writer, void *at, size_t size);
 bool view_holds(const struct view *view, const void *at, size_t size);
 bool differs(struct difference *out, const char *format, ...)
     __attribute__((format(printf, 2, 3))); /* fills `out`, returns false */

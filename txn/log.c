@@ -250,6 +250,7 @@ int tmf_log_extend(struct tmf_log *log, uint64_t end)
     for (size = log->size + EXTENSION_BYTES; size < end;)
         size += EXTENSION_BYTES;
     error = tmf_file_zero(log->fd, log->size, size);
+    TMF_POINT("txn/log/extended");
     if (!error)
         log->size = size;
     return error;

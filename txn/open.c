@@ -304,10 +304,12 @@ static int grow_heap(struct tmf_storage *storage, size_t size)
     int error = tmf_transaction_begin(storage);
     if (error)
         return error;
+    storage->heap_stores = true;
     tmf_header(storage)->size = size;
     tmf_header_seal(tmf_header(storage));
     TMF_POINT("txn/grow/header-changed");
     error = tmf_heap_grow(&storage->heap, size);
+    storage->heap_stores = false;
     if (!error)
         error = tmf_transaction_commit(storage, true);
     int end_error = tmf_transaction_end(storage);
