@@ -207,7 +207,7 @@ static int open_and_work(const struct run *run, struct ledger *ledger)
     tmf_options options = creation();
     options.size = run->sequence->size;
     options.log_size = run->sequence->log_size;
-    int error = tmf_open(run->stage->place->path, &options, &storage);
+    int error = test_try_open(run->stage->place->path, &options, &storage);
     if (error)
         return error;
     error = work(storage, ledger);

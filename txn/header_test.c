@@ -41,7 +41,7 @@ static void test_every_error_has_a_sentence(void **state)
 static void test_errors_keep_their_numbers(void **state)
 {
     (void)state;
-    assert_int_equal(ERROR_COUNT, 12);
+    assert_int_equal(ERROR_COUNT, 13);
     assert_int_equal(TMF_EWRONGFILETYPE, -1);
     assert_int_equal(TMF_EWRONGVERSION, -2);
     assert_int_equal(TMF_EWRONGENDIAN, -3);
@@ -54,6 +54,7 @@ static void test_errors_keep_their_numbers(void **state)
     assert_int_equal(TMF_ENOTOWNER, -10);
     assert_int_equal(TMF_EBADBLOCK, -11);
     assert_int_equal(TMF_ENOTSUPPORTED, -12);
+    assert_int_equal(TMF_ESTRAY, -13);
 }
 
 static void test_system_errors_have_sentences(void **state)

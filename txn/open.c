@@ -97,7 +97,12 @@ static int choose_strategy(struct tmf_storage *storage, const tmf_options *optio
     storage->durability = options->durability ? options->durability : TMF_DURABILITY_SYNC;
     storage->private_size = options->private_size ? options->private_size : PRIVATE_SIZE_DEFAULT;
     storage->flags = options->flags;
-    return storage->strategy->probe ? storage->strategy->probe() : 0;
+    int error = storage->strategy->probe ? storage->strategy->probe() : 0;
+    if (!error)
+        return 0;
+    char why[512];
+    (void)snprintf(why, sizeof(why), "%s", tmf_explain());
+    return tmf_fail(error, "opening '%s': %s", storage->odb_path, why);
 }
 
 static int check_options(struct tmf_storage *storage, const tmf_options *options)

@@ -106,24 +106,34 @@ static void add_copy(struct tmf_storage *storage, uint64_t page)
     tmf_pageset_add(&state->copied, page);
 }
 
-static int read_entries(struct tmf_storage *storage, uint64_t first, uint64_t count)
+/* The file takes whole entries only, so always as many are asked for as there is room for. */
+static int read_some(struct tmf_storage *storage, uint64_t number, uint64_t *got)
 {
     struct scan *scan = scan_of(storage);
-    uint64_t number = (uintptr_t)storage->arena.base / TMF_PAGE_SIZE + first;
-    while (count > 0) {
-        uint64_t part = count < ENTRIES ? count : ENTRIES;
-        int error = tmf_file_read(storage->pagemap_fd, scan->entries,
-                                  (size_t)part * sizeof(uint64_t), number * sizeof(uint64_t));
+    ssize_t bytes;
+    do {
+        bytes = tmf_io->pread(storage->pagemap_fd, scan->entries, sizeof(scan->entries),
+                              (off_t)(number * sizeof(uint64_t)));
+    } while (bytes < 0 && errno == EINTR);
+    if (bytes < 0)
+        return errno;
+    *got = (uint64_t)bytes / sizeof(uint64_t);
+    return *got ? 0 : EIO;
+}
+
+static int read_entries(struct tmf_storage *storage, uint64_t first, uint64_t count)
+{
+    const struct scan *scan = scan_of(storage);
+    uint64_t base = (uintptr_t)storage->arena.base / TMF_PAGE_SIZE;
+    for (uint64_t end = first + count, got = 0; first < end; first += got) {
+        int error = read_some(storage, base + first, &got);
         if (error)
             return error;
-        for (uint64_t n = 0; n < part; n++) {
+        for (uint64_t n = 0; n < got && first + n < end; n++) {
             uint64_t entry = scan->entries[n];
             if ((entry & (ENTRY_PRESENT | ENTRY_SWAPPED)) && !(entry & ENTRY_OF_FILE))
                 add_copy(storage, first + n);
         }
-        number += part;
-        first += part;
-        count -= part;
     }
     return 0;
 }

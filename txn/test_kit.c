@@ -110,8 +110,18 @@ static void run(const void *argument)
     test->function(&test->place);
 }
 
+/* A kernel may lack what the strategy needs, which is told before any file is looked for. */
+static bool is_to_be_had(const struct test_place *place)
+{
+    tmf_storage *storage;
+    return test_try_open(place->path, NULL, &storage) != TMF_ENOTSUPPORTED;
+}
+
 void test_run(void **state)
 {
+    const struct running_test *test = *state;
+    if (!is_to_be_had(&test->place))
+        skip();
     test_in_child(run, *state);
 }
 
@@ -170,12 +180,47 @@ unsigned test_descriptors(void)
     return count_names("/proc/self/fd");
 }
 
+/* ---- the strategy under test */
+
+const char *test_strategy(void)
+{
+    const char *given = getenv("TMF_TEST_STRATEGY");
+    return given && *given ? given : "undo-fsync";
+}
+
+static size_t number_of_strategy(void)
+{
+    size_t n = 0;
+    while (tmf_strategy_name(n) && strcmp(tmf_strategy_name(n), test_strategy()) != 0)
+        n++;
+    check(tmf_strategy_name(n));
+    return n;
+}
+
+bool test_strategy_is_redo(void)
+{
+    return tmf_strategy_readers_go_on(number_of_strategy());
+}
+
+bool test_strategy_traps(void)
+{
+    return strcmp(test_strategy(), "redo-wp") != 0 && strcmp(test_strategy(), "redo-scan") != 0;
+}
+
+int test_try_open(const char *path, const tmf_options *options, tmf_storage **out)
+{
+    tmf_options full = options ? *options : (tmf_options){0};
+    if (!full.strategy)
+        full.strategy = test_strategy();
+    return tmf_open(path, &full, out);
+}
+
 /* ---- storages */
 
 tmf_storage *test_open(const struct test_place *place, const tmf_options *options)
 {
     tmf_storage *storage = NULL;
-    check_ok(tmf_open(place->path, options, &storage));
+    check_ok(test_try_open(place->path, options, &storage));
     return storage;
 }
 

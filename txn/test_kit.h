@@ -71,6 +71,16 @@ unsigned test_files(const struct test_place *place);
 /* How many descriptors this process has open. */
 unsigned test_descriptors(void);
 
+/* ---- the strategy under test: TMF_TEST_STRATEGY of the environment, else undo-fsync */
+
+const char *test_strategy(void);
+/* Whether it keeps a redo log: readers of other processes go on while it writes. */
+bool test_strategy_is_redo(void);
+/* Whether every store outside a transaction traps; else it may be found, by the next writer. */
+bool test_strategy_traps(void);
+/* tmf_open() with the strategy under test, where `options` (or NULL) names none. */
+int test_try_open(const char *path, const tmf_options *options, tmf_storage **out);
+
 /* ---- storages: what must succeed */
 
 tmf_storage *test_open(const struct test_place *place, const tmf_options *options);

@@ -1,19 +1,31 @@
 # SPDX-License-Identifier: MIT
 # The tests of txn/. What several of them use is a library: test_kit, test_calls, test_collections.
 add_library(tmf_txn_test STATIC test_kit.c test_calls.c test_collections.c)
-target_link_libraries(tmf_txn_test PUBLIC tmf_flags tmf_txn PkgConfig::CMOCKA)
+target_link_libraries(tmf_txn_test PUBLIC tmf_flags tmf_txn PkgConfig::CMOCKA PkgConfig::XXHASH)
 
-tmf_unit_test(examples_test examples_test.c LINKS tmf_txn_test)
-tmf_unit_test(bad_input_test bad_input_test.c LINKS tmf_txn_test)
-tmf_unit_test(damaged_log_test damaged_log_test.c LINKS tmf_txn_test PkgConfig::XXHASH)
-tmf_unit_test(failing_calls_test failing_calls_test.c LINKS tmf_txn_test TIMEOUT 600)
-tmf_unit_test(full_disk_test full_disk_test.c LINKS tmf_txn_test)
-tmf_unit_test(write_order_test write_order_test.c LINKS tmf_txn_test)
-tmf_unit_test(flaws_test flaws_test.c LINKS tmf_txn_test TIMEOUT 600)
-tmf_unit_test(flaws_lock_test flaws_lock_test.c LINKS tmf_txn_test)
-tmf_unit_test(flaws_process_test flaws_process_test.c LINKS tmf_txn_test)
-tmf_unit_test(flaws_fork_test flaws_fork_test.c LINKS tmf_txn_test)
-tmf_unit_test(flaws_signal_test flaws_signal_test.c LINKS tmf_txn_test)
+# tmf_strategy_test(PROGRAMS name... STRATEGIES name...): programs that ctest runs once with each of
+# the strategies, as NAME.STRATEGY. See test_kit.h.
+function(tmf_strategy_test)
+  cmake_parse_arguments(PARSE_ARGV 0 each "" "" "PROGRAMS;STRATEGIES")
+  foreach(name IN LISTS each_PROGRAMS)
+    add_executable(${name} ${name}.c)
+    target_link_libraries(${name} PRIVATE tmf_txn_test)
+    foreach(strategy IN LISTS each_STRATEGIES)
+      add_test(NAME ${name}.${strategy} COMMAND ${name})
+      set_tests_properties(${name}.${strategy} PROPERTIES TIMEOUT 600
+        ENVIRONMENT TMF_TEST_STRATEGY=${strategy})
+    endforeach()
+  endforeach()
+endfunction()
+
+# What any strategy owes.
+tmf_strategy_test(STRATEGIES undo-fsync redo-segv redo-scan redo-wp
+  PROGRAMS examples_test bad_input_test damaged_log_test flaws_test flaws_fork_test)
+# Where a store outside a transaction traps; redo-wp may find it later instead.
+tmf_strategy_test(STRATEGIES undo-fsync redo-segv redo-scan PROGRAMS flaws_signal_test)
+# The undo log's order of writes, and a writer that keeps the readers of other processes out.
+tmf_strategy_test(STRATEGIES undo-fsync
+  PROGRAMS failing_calls_test full_disk_test write_order_test flaws_lock_test flaws_process_test)
 
 # C11 and C++17, each in its own words.
 tmf_unit_test(header_test header_test.c header_test_cxx.cpp LINKS tmf_txn)
