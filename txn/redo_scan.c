@@ -42,7 +42,7 @@ static int open_pagemap(int *out)
 
 static int scan_probe(void)
 {
-    int fd;
+    int fd = -1;
     int error = open_pagemap(&fd);
     if (!error)
         (void)tmf_io->close(fd);

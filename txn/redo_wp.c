@@ -110,8 +110,8 @@ static int open_both(int *uffd, int *pagemap_fd)
 
 static int wp_probe(void)
 {
-    int uffd;
-    int pagemap_fd;
+    int uffd = -1;
+    int pagemap_fd = -1;
     int error = open_both(&uffd, &pagemap_fd);
     if (error)
         return error;
