@@ -32,9 +32,9 @@ int tmf_pageset_open(struct tmf_pageset *set, uint64_t page_count)
 
 int tmf_pageset_resize(struct tmf_pageset *set, uint64_t page_count)
 {
-    struct tmf_pageset larger;
+    struct tmf_pageset larger = {0};
     int error = tmf_pageset_open(&larger, page_count);
-    if (error)
+    if (!larger.memory)
         return error;
     for (uint64_t n = 0; n < set->count; n++)
         tmf_pageset_add(&larger, set->pages[n]);

@@ -32,10 +32,10 @@ int tmf_shadows_open(struct tmf_shadows *shadows, uint64_t page_count)
 
 int tmf_shadows_resize(struct tmf_shadows *shadows, uint64_t page_count)
 {
-    uint32_t *slots;
-    size_t size;
+    uint32_t *slots = NULL;
+    size_t size = 0;
     int error = map_slots(page_count, &slots, &size);
-    if (error)
+    if (!slots)
         return error;
     for (uint32_t n = 0; n < shadows->count; n++)
         slots[shadows->pages[n]] = n + 1;

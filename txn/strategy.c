@@ -29,10 +29,12 @@ const struct tmf_strategy *tmf_strategy_find(const char *name)
 
 const struct tmf_strategy *tmf_strategy_default(void)
 {
-    size_t n = 0;
-    while (preferred[n]->probe && preferred[n]->probe() != 0)
-        n++;
-    return preferred[n];
+    size_t last = sizeof(preferred) / sizeof(preferred[0]) - 1;
+    for (size_t n = 0; n < last; n++) {
+        if (!preferred[n]->probe || preferred[n]->probe() == 0)
+            return preferred[n];
+    }
+    return preferred[last];
 }
 
 const char *tmf_strategy_name(size_t n)
