@@ -13,7 +13,7 @@ endfunction()
 
 # Without benchmarks a run is short; that they are missing is said, and is its exit status.
 if(NOT BENCH)
-  tmf(3 "not built.*none +[0-9]+ +[1-9][0-9]* +caught +caught.*bench +0 +0 +held +not run"
+  tmf(3 "not built.*control +[0-9]+ +[1-9][0-9]* +caught +caught.*bench +0 +0 +held +not run"
     run --time 30 --out ${DIR}/run)
   page_must_say(${DIR}/run/report.html "✓ caught")
   page_must_say(${DIR}/run/report.html "Not run.")

@@ -8,9 +8,9 @@ FIELDS = {"command": str, "arguments": list, "environment": dict, "cases": int, 
           "failures": list, "metrics": dict, "seconds": (int, float)}
 # What the entries of a command's list have to carry.
 LISTS = {
-    "kill": ("runs", ("strategy", "cases", "violations")),
-    "threads": ("runs", ("strategy", "cases", "violations")),
-    "procs": ("runs", ("strategy", "cases", "violations")),
+    "kill": ("runs", ("strategy", "survives", "cases", "violations")),
+    "threads": ("runs", ("strategy", "survives", "cases", "violations")),
+    "procs": ("runs", ("strategy", "survives", "cases", "violations")),
     "bench": ("benchmarks", ("run_name", "run_type")),
 }
 

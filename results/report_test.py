@@ -104,6 +104,12 @@ class ReportTest(unittest.TestCase):
         done, text = report_of(empty)
         self.assertEqual((done.returncode, text.count("Not run.")), (0, 4))
 
+    def test_a_control_is_known_by_what_it_survives(self):
+        sound = fixture("kill-none")
+        sound["metrics"]["runs"][0]["survives"] = "power"
+        _, text = report_of(sound)
+        self.assertTrue(Page(text).table("Strategy")["none", "kill"].startswith("✗ caught"))
+
     def test_a_control_that_holds_is_marked(self):
         control = fixture("kill-none")
         control["metrics"]["runs"][0]["violations"] = 0
