@@ -36,6 +36,8 @@
       (at, size, protection, flags, fd, offset))                                                   \
     X(int, munmap, (void *at, size_t size), (at, size))                                            \
     X(int, mprotect, (void *at, size_t size, int protection), (at, size, protection))              \
+    X(int, mlock, (const void *at, size_t size), (at, size))                                       \
+    X(int, munlock, (const void *at, size_t size), (at, size))                                     \
     X(int, madvise, (void *at, size_t size, int advice), (at, size, advice))                       \
     X(ssize_t, getrandom, (void *to, size_t size, unsigned flags), (to, size, flags))              \
     X(int, getrusage, (int who, struct rusage *out), (who, out))                                   \

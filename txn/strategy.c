@@ -7,8 +7,9 @@
 #include "txn/tmf.h"
 
 static const struct tmf_strategy *const strategies[] = {
-    &tmf_strategy_undo_fsync, &tmf_strategy_redo_segv,     &tmf_strategy_redo_scan,
-    &tmf_strategy_redo_wp,    &tmf_strategy_redo_declared, &tmf_strategy_none,
+    &tmf_strategy_undo_fsync, &tmf_strategy_undo_mlock, &tmf_strategy_redo_segv,
+    &tmf_strategy_redo_scan,  &tmf_strategy_redo_wp,    &tmf_strategy_redo_declared,
+    &tmf_strategy_none,
 };
 #define STRATEGY_COUNT (sizeof(strategies) / sizeof(strategies[0]))
 

@@ -50,6 +50,7 @@ struct tmf_strategy {
 };
 
 extern const struct tmf_strategy tmf_strategy_undo_fsync;
+extern const struct tmf_strategy tmf_strategy_undo_mlock;
 extern const struct tmf_strategy tmf_strategy_redo_segv;
 extern const struct tmf_strategy tmf_strategy_redo_scan;
 extern const struct tmf_strategy tmf_strategy_redo_wp;

@@ -19,7 +19,7 @@ function(tmf_strategy_test)
 endfunction()
 
 # What any strategy owes.
-tmf_strategy_test(STRATEGIES undo-fsync redo-segv redo-scan redo-wp
+tmf_strategy_test(STRATEGIES undo-fsync undo-mlock redo-segv redo-scan redo-wp
   PROGRAMS examples_test bad_input_test damaged_log_test flaws_test flaws_fork_test)
 # Where a store outside a transaction traps; redo-wp may find it later instead.
 tmf_strategy_test(STRATEGIES undo-fsync redo-segv redo-scan PROGRAMS flaws_signal_test)
