@@ -8,8 +8,9 @@
  * process has not had a page fault since the last scan: most transactions end, and many begin,
  * without.
  *
- * Pages that were never stored to have no bit to begin with, so each segment's are set when it
- * first becomes hot.
+ * Pages of a new mapping have no bit to begin with, so each segment's are set when it first becomes
+ * hot, or is first scanned because it lies between hot ones: what is found there then was not
+ * stored to, since it was read-only from the start.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -228,12 +229,15 @@ static int wp_unlock(struct tmf_storage *storage, uint64_t first, uint64_t count
 static void add_region(struct tmf_storage *storage, const struct scanned_region *region)
 {
     struct tmf_redo_state *state = tmf_redo_state(storage);
+    struct wp *wp = wp_of(storage);
     uint64_t base = (uintptr_t)storage->arena.base;
     uint64_t end = (region->end - base) / TMF_PAGE_SIZE;
     for (uint64_t page = (region->start - base) / TMF_PAGE_SIZE; page < end; page++) {
+        if (!wp->armed[page >> wp->segments.shift])
+            continue;
         tmf_pageset_add(&state->dirty, page);
         tmf_pageset_add(&state->copied, page);
-        tmf_segments_found(&wp_of(storage)->segments, page);
+        tmf_segments_found(&wp->segments, page);
     }
 }
 
@@ -259,6 +263,8 @@ static int scan(struct tmf_storage *storage, uint64_t first, uint64_t count)
             add_region(storage, &wp->regions[n]);
         request.start = request.walk_end;
     }
+    for (uint64_t at = first >> wp->segments.shift; at << wp->segments.shift < first + count; at++)
+        wp->armed[at] = 1;
     return 0;
 }
 
