@@ -42,7 +42,10 @@ static int none_commit(struct tmf_storage *storage)
     TMF_POINT("txn/none/commit");
     storage->stats.commits++;
     int error = tmf_sync_arena(storage);
-    return error ? error : tmf_log_start(&storage->log, TMF_LOG_UNDO, storage->log.sequence + 1);
+    if (error)
+        return error;
+    error = tmf_log_start(&storage->log, TMF_LOG_UNDO, storage->log.sequence + 1);
+    return error ? tmf_poison(storage, error) : 0;
 }
 
 static int none_rollback(struct tmf_storage *storage)

@@ -207,6 +207,18 @@ bool test_strategy_traps(void)
     return strcmp(test_strategy(), "redo-wp") != 0 && strcmp(test_strategy(), "redo-scan") != 0;
 }
 
+tmf_survival test_strategy_survives(void)
+{
+    return tmf_strategy_survives(number_of_strategy());
+}
+
+void test_put(tmf_writer *writer, uint64_t *at, uint64_t value)
+{
+    if (tmf_strategy_must_touch(number_of_strategy()))
+        check_ok(tmf_touch(writer, at, sizeof(*at)));
+    *at = value;
+}
+
 int test_try_open(const char *path, const tmf_options *options, tmf_storage **out)
 {
     tmf_options full = options ? *options : (tmf_options){0};
@@ -404,6 +416,17 @@ void test_child_died(pid_t child, int signal)
     check(died);
 }
 
+bool test_child_was_killed(pid_t child)
+{
+    int status = wait_for(child);
+    bool killed = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
+    bool returned = WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SUCCESS;
+    if (!killed && !returned)
+        print_end(status);
+    check(killed || returned);
+    return killed;
+}
+
 void test_in_child(test_body *body, const void *argument)
 {
     test_child_returned(test_child(body, argument));
@@ -443,6 +466,16 @@ void test_flag_wait(const struct test_flag *flag)
     } while (ready < 0 && errno == EINTR);
     char byte;
     check(ready == 1 && read(flag->ends[0], &byte, 1) == 1);
+}
+
+unsigned test_flag_count(const struct test_flag *flag)
+{
+    struct pollfd wish = {.fd = flag->ends[0], .events = POLLIN};
+    unsigned count = 0;
+    char byte;
+    while (poll(&wish, 1, 0) == 1 && read(flag->ends[0], &byte, 1) == 1)
+        count++;
+    return count;
 }
 
 void test_flag_free(const struct test_flag *flag)

@@ -78,6 +78,9 @@ const char *test_strategy(void);
 bool test_strategy_is_redo(void);
 /* Whether every store outside a transaction traps; else it may be found, by the next writer. */
 bool test_strategy_traps(void);
+tmf_survival test_strategy_survives(void);
+/* A store that is declared first, where the strategy must be told. */
+void test_put(tmf_writer *writer, uint64_t *at, uint64_t value);
 /* tmf_open() with the strategy under test, where `options` (or NULL) names none. */
 int test_try_open(const char *path, const tmf_options *options, tmf_storage **out);
 
@@ -124,6 +127,8 @@ pid_t test_child(test_body *body, const void *context);
 void test_child_returned(pid_t child);
 /* Waits; the child must have died of `signal`. */
 void test_child_died(pid_t child, int signal);
+/* Waits; whether it was killed (SIGKILL); else it must have returned. */
+bool test_child_was_killed(pid_t child);
 /* Both steps in one. */
 void test_in_child(test_body *body, const void *context);
 /* Kills the child and waits. */
@@ -137,6 +142,8 @@ struct test_flag {
 void test_flag_make(struct test_flag *flag);
 void test_flag_raise(const struct test_flag *flag);
 void test_flag_wait(const struct test_flag *flag);
+/* How often it was raised and not waited for. Lowers it. */
+unsigned test_flag_count(const struct test_flag *flag);
 void test_flag_free(const struct test_flag *flag);
 
 /* ---- random numbers that replay */

@@ -18,7 +18,10 @@ function(tmf_strategy_test)
   endforeach()
 endfunction()
 
-# What any strategy owes.
+# What every strategy owes, the control too.
+tmf_strategy_test(PROGRAMS contract_test
+  STRATEGIES undo-fsync undo-mlock redo-segv redo-scan redo-wp redo-declared none)
+# What any strategy owes that undoes, and whose stores need not be declared.
 tmf_strategy_test(STRATEGIES undo-fsync undo-mlock redo-segv redo-scan redo-wp
   PROGRAMS examples_test bad_input_test damaged_log_test flaws_test flaws_fork_test)
 # Where a store outside a transaction traps; redo-wp may find it later instead.
@@ -26,6 +29,9 @@ tmf_strategy_test(STRATEGIES undo-fsync redo-segv redo-scan PROGRAMS flaws_signa
 # The undo log's order of writes, and a writer that keeps the readers of other processes out.
 tmf_strategy_test(STRATEGIES undo-fsync
   PROGRAMS failing_calls_test full_disk_test write_order_test flaws_lock_test flaws_process_test)
+
+# All strategies together.
+tmf_unit_test(mixed_test mixed_test.c LINKS tmf_txn_test TIMEOUT 600)
 
 # C11 and C++17, each in its own words.
 tmf_unit_test(header_test header_test.c header_test_cxx.cpp LINKS tmf_txn)
