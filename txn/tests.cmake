@@ -19,7 +19,7 @@ function(tmf_strategy_test)
 endfunction()
 
 # What every strategy owes, the control too.
-tmf_strategy_test(PROGRAMS contract_test
+tmf_strategy_test(PROGRAMS contract_test power_test
   STRATEGIES undo-fsync undo-mlock redo-segv redo-scan redo-wp redo-declared none)
 # What any strategy owes that undoes, and whose stores need not be declared.
 tmf_strategy_test(STRATEGIES undo-fsync undo-mlock redo-segv redo-scan redo-wp
@@ -29,6 +29,10 @@ tmf_strategy_test(STRATEGIES undo-fsync redo-segv redo-scan PROGRAMS flaws_signa
 # The undo log's order of writes, and a writer that keeps the readers of other processes out.
 tmf_strategy_test(STRATEGIES undo-fsync
   PROGRAMS failing_calls_test full_disk_test write_order_test flaws_lock_test flaws_process_test)
+
+tmf_strategy_test(STRATEGIES undo-mlock PROGRAMS undo_mlock_test)
+# The redo log.
+tmf_strategy_test(STRATEGIES redo-segv redo-scan redo-wp redo-declared PROGRAMS durability_test)
 
 # All strategies together.
 tmf_unit_test(mixed_test mixed_test.c LINKS tmf_txn_test TIMEOUT 600)

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A first, coarse power cut, for every strategy. At a sync, and in the middle of the stores of a
+ * transaction, each file is taken in one of two states: as its last sync left it, or as the page
+ * cache has it, which the kernel may have written back at any instant, for whatever reason. Three
+ * pairs of these are opened: both as synced; the log as synced and the arena as cached, the order
+ * of write-back that an undo log must fear; and the other way round, the one of a redo log.
+ *
+ * What is found must be a committed state, no older than the last acknowledged one - of a strategy
+ * that says it survives power loss. Of one that says it does not, undo-mlock and the control, at
+ * least one image must be wrong, or the check could not fail. mlock is no help: it keeps a page
+ * from eviction, not from write-back.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "txn/io.h"
+#include "txn/test_kit.h"
+
+#define SIZE         (64 * TEST_PAGE)
+#define PAGES        ((size_t)6)
+#define PAGE_WORDS   (TEST_PAGE / sizeof(uint64_t))
+#define TRANSACTIONS 3
+#define IMAGES_MOST  512
+
+struct root {
+    uint64_t *block;
+};
+
+static int make_block(tmf_writer *writer, void *at, void *context)
+{
+    struct root *root = at;
+    (void)context;
+    root->block = tmf_alloc_aligned(writer, TEST_PAGE, PAGES * TEST_PAGE);
+    if (!root->block)
+        return errno;
+    memset(root->block, 0, PAGES * TEST_PAGE);
+    return 0;
+}
+
+/* ---- a disk that knows what was synced */
+
+static struct {
+    const struct test_place *place;
+    struct tmf_io table;
+    struct test_pair synced;
+    uint64_t acknowledged, begun; /* transactions */
+    unsigned images;
+} disk;
+
+/* What an image must show. */
+struct bounds {
+    uint64_t least, most;
+};
+static struct bounds bounds[IMAGES_MOST];
+
+static struct test_place place_of(unsigned image)
+{
+    char name[32];
+    (void)snprintf(name, sizeof(name), "image-%u", image);
+    return test_place_beside(disk.place, name);
+}
+
+static void keep(const struct test_file *odb, const struct test_file *log)
+{
+    struct test_place place = place_of(disk.images);
+    const struct test_pair pair = {*odb, *log};
+    check(disk.images < IMAGES_MOST);
+    bounds[disk.images++] = (struct bounds){disk.acknowledged, disk.begun};
+    test_pair_store(&place, &pair);
+}
+
+/* Power may fail here. */
+static void take_images(void)
+{
+    struct test_pair cached;
+    test_pair_load(disk.place, &cached);
+    keep(&disk.synced.odb, &disk.synced.log);
+    keep(&cached.odb, &disk.synced.log);
+    keep(&disk.synced.odb, &cached.log);
+    test_pair_free(&cached);
+}
+
+static bool is_log(int fd)
+{
+    struct stat file, log;
+    check(fstat(fd, &file) == 0 && stat(disk.place->log, &log) == 0);
+    return file.st_ino == log.st_ino;
+}
+
+static void note_synced(int fd)
+{
+    struct test_file *file = is_log(fd) ? &disk.synced.log : &disk.synced.odb;
+    free(file->bytes);
+    test_file_load(is_log(fd) ? disk.place->log : disk.place->odb, file);
+}
+
+static int image_and_sync(int fd)
+{
+    take_images();
+    note_synced(fd);
+    take_images();
+    return 0;
+}
+
+static void use_disk(const struct test_place *place)
+{
+    disk.place = place;
+    disk.table = tmf_io_system;
+    disk.table.fdatasync = image_and_sync;
+    disk.table.fsync = image_and_sync;
+    test_pair_load(place, &disk.synced);
+    tmf_io = &disk.table;
+}
+
+/* ---- a life under it */
+
+static void put_pages(tmf_writer *writer, size_t first, uint64_t value)
+{
+    uint64_t *block = ((const struct root *)tmf_writer_root(writer))->block;
+    for (size_t page = first; page < PAGES; page += 2)
+        test_put(writer, block + page * PAGE_WORDS, value);
+}
+
+static void live(const struct test_place *place)
+{
+    tmf_storage *storage = test_open(place, NULL);
+    use_disk(place);
+    for (uint64_t n = 1; n <= TRANSACTIONS; n++) {
+        tmf_writer *writer = test_write(storage);
+        disk.begun = n;
+        put_pages(writer, 0, n);
+        take_images();
+        put_pages(writer, 1, n);
+        check_ok(tmf_commit(writer));
+        disk.acknowledged = n;
+        take_images();
+        tmf_write_end(writer);
+    }
+    check_ok(tmf_close(storage));
+    tmf_io = &tmf_io_system;
+}
+
+/* ---- what is found */
+
+static bool shows_committed(tmf_storage *storage, const struct bounds *expected)
+{
+    tmf_reader *reader;
+    if (tmf_read_begin(storage, &reader) != 0)
+        return false;
+    const uint64_t *block = ((const struct root *)tmf_reader_root(reader))->block;
+    bool same = true;
+    for (size_t page = 1; page < PAGES; page++)
+        same &= block[page * PAGE_WORDS] == block[0];
+    bool in_bounds = block[0] >= expected->least && block[0] <= expected->most;
+    tmf_read_end(reader);
+    return same && in_bounds;
+}
+
+static bool recovers(unsigned image)
+{
+    const struct test_place place = place_of(image);
+    tmf_storage *storage;
+    if (test_try_open(place.path, NULL, &storage) != 0)
+        return false;
+    bool holds = shows_committed(storage, &bounds[image]);
+    check_ok(tmf_close(storage));
+    return holds;
+}
+
+static void test_power_cut(const struct test_place *place)
+{
+    static const char *const states[] = {"both as synced", "the arena written back",
+                                         "the log written back"};
+    const tmf_options options = {
+        .size = SIZE, .root_size = sizeof(struct root), .root_init = make_block};
+    check_ok(tmf_close(test_open(place, &options)));
+    live(place);
+    unsigned wrong = 0;
+    for (unsigned image = 0; image < disk.images; image++) {
+        if (recovers(image))
+            continue;
+        if (wrong++ == 0)
+            print_message("%s: acknowledged %u, begun %u, %s: lost\n", test_strategy(),
+                          (unsigned)bounds[image].least, (unsigned)bounds[image].most,
+                          states[image % 3]);
+    }
+    print_message("%s: %u of %u images are wrong\n", test_strategy(), wrong, disk.images);
+    check((wrong == 0) == (test_strategy_survives() == TMF_SURVIVES_POWER));
+    test_pair_free(&disk.synced);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        test_case(test_power_cut),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
