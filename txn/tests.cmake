@@ -32,7 +32,7 @@ tmf_strategy_test(STRATEGIES undo-fsync
 
 tmf_strategy_test(STRATEGIES undo-mlock PROGRAMS undo_mlock_test)
 # The redo log.
-tmf_strategy_test(STRATEGIES redo-segv redo-scan redo-wp redo-declared PROGRAMS durability_test)
+tmf_strategy_test(STRATEGIES redo-segv redo-scan redo-wp redo-declared PROGRAMS durability_test checkpoint_test)
 
 # All strategies together.
 tmf_unit_test(mixed_test mixed_test.c LINKS tmf_txn_test TIMEOUT 600)
