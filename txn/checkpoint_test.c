@@ -80,10 +80,13 @@ static void commit_filled(tmf_storage *storage, size_t first, size_t count, uint
 static void test_log_is_bounded(const struct test_place *place)
 {
     tmf_storage *storage = open_with(place, 0);
+    tmf_writer *writer = test_write(storage);
     for (uint64_t n = 0; n < 100; n++) {
-        commit_filled(storage, n % 64, 3, n << 32); /* 12 KiB each: some 20 times the log */
+        fill(writer, n % 64, 3, n << 32); /* 12 KiB each: some 20 times the log */
+        check_ok(tmf_commit(writer));
         check(test_file_size(place->log) <= LOG_SIZE);
     }
+    tmf_write_end(writer);
     tmf_stats stats;
     tmf_stats_get(storage, &stats);
     check(stats.log_bytes > 10 * LOG_SIZE);

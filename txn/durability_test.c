@@ -17,6 +17,7 @@
 #define SIZE       (64 * TEST_PAGE)
 #define PAGES      ((size_t)8)
 #define PAGE_WORDS (TEST_PAGE / sizeof(uint64_t))
+#define STEP       64 /* words */
 
 struct root {
     uint64_t *block;
@@ -44,19 +45,20 @@ static tmf_storage *open_with(const struct test_place *place, tmf_durability dur
     return storage;
 }
 
+/* Every STEP-th word, so that a record takes several sectors. */
 static void put_all(tmf_writer *writer, uint64_t value)
 {
     uint64_t *block = ((const struct root *)tmf_writer_root(writer))->block;
-    for (size_t page = 0; page < PAGES; page++)
-        test_put(writer, block + page * PAGE_WORDS, value);
+    for (size_t at = 0; at < PAGES * PAGE_WORDS; at += STEP)
+        test_put(writer, block + at, value);
 }
 
 static uint64_t read_all(tmf_storage *storage)
 {
     tmf_reader *reader = test_read(storage);
     const uint64_t *block = ((const struct root *)tmf_reader_root(reader))->block;
-    for (size_t page = 1; page < PAGES; page++)
-        check(block[page * PAGE_WORDS] == block[0]);
+    for (size_t at = 0; at < PAGES * PAGE_WORDS; at += STEP)
+        check(block[at] == block[0]);
     uint64_t value = block[0];
     tmf_read_end(reader);
     return value;
@@ -219,7 +221,8 @@ static void test_commits_gather_behind_a_sync(const struct test_place *place)
 
 #define WAITED_FOR 5
 #define MADE       12
-#define CUTS       400
+#define CUTS       200
+#define LATER      UINT64_C(1000)
 
 struct cut {
     struct test_pair synced, unsynced;
@@ -276,6 +279,23 @@ static void write_tickets(const void *context)
     test_die();
 }
 
+static void commit_later_and_die(const void *place)
+{
+    tmf_storage *storage = open_with(place, TMF_DURABILITY_GROUP);
+    (void)commit_nowait(storage, LATER);
+    test_die();
+}
+
+/* What was lost leaves records behind that follow on where the next commit ends: not on it. */
+static void check_goes_on(const struct test_place *place)
+{
+    test_child_died(test_child(commit_later_and_die, place), SIGKILL);
+    tmf_storage *storage = open_with(place, TMF_DURABILITY_GROUP);
+    check(read_all(storage) == LATER);
+    test_storage_is_well(storage);
+    check_ok(tmf_close(storage));
+}
+
 static void test_power_cut_leaves_a_prefix(const struct test_place *place)
 {
     struct cut cut = {.random = test_seed("durability_test")};
@@ -289,15 +309,17 @@ static void test_power_cut_leaves_a_prefix(const struct test_place *place)
     test_pair_load(&unsynced, &cut.unsynced);
     for (unsigned n = 0; n < CUTS; n++) {
         test_context("power cut %u", n);
+        uint64_t random = cut.random;
         cut_power(place, &cut, n);
         tmf_storage *storage = open_with(place, TMF_DURABILITY_GROUP);
         uint64_t value = read_all(storage);
         check(value >= WAITED_FOR && value <= MADE);
         check(n > 1 || value == (n == 0 ? MADE : WAITED_FOR)); /* all arrived; none did */
         seen[value] = true;
-        if (n % 20 == 0)
-            test_storage_is_well(storage);
         check_ok(tmf_close(storage));
+        cut.random = random; /* the same cut again */
+        cut_power(place, &cut, n);
+        check_goes_on(place);
     }
     check(seen[WAITED_FOR + 1] && seen[WAITED_FOR + 2]); /* else nothing was cut in two */
     test_pair_free(&cut.synced);
