@@ -74,18 +74,9 @@ static void scan_close(struct tmf_storage *storage)
     free(scan);
 }
 
-static int warm_all(struct tmf_storage *storage)
-{
-    struct tmf_segments *segments = &scan_of(storage)->segments;
-    return segments->always_hot
-               ? tmf_segments_warm(segments, storage, 0, segments->page_count, NULL)
-               : 0;
-}
-
 static int scan_remapped(struct tmf_storage *storage)
 {
-    tmf_segments_forget(&scan_of(storage)->segments);
-    return warm_all(storage);
+    return tmf_segments_remapped(&scan_of(storage)->segments, storage, NULL);
 }
 
 static int scan_resize(struct tmf_storage *storage)

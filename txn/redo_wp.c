@@ -49,8 +49,7 @@ struct wp {
     /* Page faults of this process when the last scan began, and those that were none of the
      * program's since; 0: there was no scan. Those of the thread that made it. */
     uint64_t faults, own_faults;
-    bool is_idle;         /* the last find did not have to scan */
-    unsigned char *armed; /* of each segment: its bits were set in this mapping */
+    bool is_idle; /* the last find did not have to scan */
     struct scanned_region regions[REGIONS];
 };
 
@@ -134,11 +133,7 @@ static int wp_open(struct tmf_storage *storage)
         return error;
     }
     tmf_redo_state(storage)->finder_state = wp;
-    error = tmf_segments_open(&wp->segments, storage, SEGMENT_SHIFT, true);
-    if (error)
-        return error;
-    wp->armed = calloc((size_t)wp->segments.count, 1);
-    return wp->armed ? 0 : ENOMEM;
+    return tmf_segments_open(&wp->segments, storage, SEGMENT_SHIFT, true);
 }
 
 static void wp_close(struct tmf_storage *storage)
@@ -150,7 +145,6 @@ static void wp_close(struct tmf_storage *storage)
     (void)tmf_io->close(storage->uffd);
     (void)tmf_io->close(storage->pagemap_fd);
     storage->uffd = storage->pagemap_fd = -1;
-    free(wp->armed);
     free(wp);
 }
 
@@ -171,53 +165,37 @@ static int arm_pages(struct tmf_storage *storage, uint64_t first, uint64_t count
     return tmf_io->ioctl(storage->uffd, UFFDIO_WRITEPROTECT, &request) == 0 ? 0 : errno;
 }
 
+/* Neighbours that are not armed yet in one call. */
 static int wp_arm(struct tmf_storage *storage, uint64_t first, uint64_t count)
 {
-    struct wp *wp = wp_of(storage);
-    uint64_t end = first + count;
+    struct tmf_segments *segments = &wp_of(storage)->segments;
+    uint64_t end = ((first + count - 1) >> segments->shift) + 1;
     int error = 0;
-    while (!error && first < end) {
-        uint64_t segment = first >> wp->segments.shift;
-        uint64_t next = (segment + 1) << wp->segments.shift;
-        next = next < end ? next : end;
-        if (!wp->armed[segment])
-            error = arm_pages(storage, first, next - first);
+    for (uint64_t at = first >> segments->shift, next; !error && at < end; at = next) {
+        for (next = at; next < end && !segments->armed[next];)
+            next++;
+        if (next > at) {
+            uint64_t from = at << segments->shift;
+            uint64_t to = next << segments->shift;
+            to = to < segments->page_count ? to : segments->page_count;
+            error = arm_pages(storage, from, to - from);
+        }
         if (!error)
-            wp->armed[segment] = 1;
-        first = next;
+            memset(segments->armed + at, 1, (size_t)(next - at));
+        next += next == at;
     }
     return error;
 }
 
-static int warm_all(struct tmf_storage *storage)
-{
-    struct tmf_segments *segments = &wp_of(storage)->segments;
-    return segments->always_hot
-               ? tmf_segments_warm(segments, storage, 0, segments->page_count, wp_arm)
-               : 0;
-}
-
 static int wp_remapped(struct tmf_storage *storage)
 {
-    struct wp *wp = wp_of(storage);
-    tmf_segments_forget(&wp->segments);
-    memset(wp->armed, 0, (size_t)wp->segments.count);
     int error = watch_arena(storage);
-    return error ? error : warm_all(storage);
+    return error ? error : tmf_segments_remapped(&wp_of(storage)->segments, storage, wp_arm);
 }
 
 static int wp_resize(struct tmf_storage *storage)
 {
-    struct wp *wp = wp_of(storage);
-    int error = tmf_segments_resize(&wp->segments, storage);
-    if (error)
-        return error;
-    unsigned char *armed = calloc((size_t)wp->segments.count, 1);
-    if (!armed)
-        return ENOMEM;
-    free(wp->armed);
-    wp->armed = armed;
-    return 0;
+    return tmf_segments_resize(&wp_of(storage)->segments, storage);
 }
 
 static int wp_unlock(struct tmf_storage *storage, uint64_t first, uint64_t count)
@@ -233,7 +211,7 @@ static void add_region(struct tmf_storage *storage, const struct scanned_region 
     uint64_t base = (uintptr_t)storage->arena.base;
     uint64_t end = (region->end - base) / TMF_PAGE_SIZE;
     for (uint64_t page = (region->start - base) / TMF_PAGE_SIZE; page < end; page++) {
-        if (!wp->armed[page >> wp->segments.shift])
+        if (!wp->segments.armed[page >> wp->segments.shift])
             continue;
         tmf_pageset_add(&state->dirty, page);
         tmf_pageset_add(&state->copied, page);
@@ -263,8 +241,9 @@ static int scan(struct tmf_storage *storage, uint64_t first, uint64_t count)
             add_region(storage, &wp->regions[n]);
         request.start = request.walk_end;
     }
-    for (uint64_t at = first >> wp->segments.shift; at << wp->segments.shift < first + count; at++)
-        wp->armed[at] = 1;
+    if (!wp->segments.always_hot)
+        memset(wp->segments.armed + (first >> wp->segments.shift), 1,
+               (size_t)(((count - 1) >> wp->segments.shift) + 1));
     return 0;
 }
 

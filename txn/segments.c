@@ -5,10 +5,13 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
+#include "txn/io.h"
 #include "txn/storage.h"
 
-#define SEGMENTS_MOST  4096u /* each splits the mapping at most once, see vm.max_map_count */
+#define HOT_MANY       8192u /* beyond, all are made cold at once */
+#define COLD_MANY      512u  /* likewise, of those to be made cold one by one */
 #define NEAR           8u    /* segments that cost no more to scan than another call does */
 #define ALONE          12u /* what a scan of a segment by itself costs, in those of one beside others */
 #define PATIENCE_FIRST 100u
@@ -17,35 +20,45 @@
 #define LEARN_MORE     12u
 #define LEARN_LESS     8u
 
-static int size_segments(struct tmf_segments *segments, const struct tmf_storage *storage)
+static size_t bytes_per_segment(void)
 {
-    segments->page_count = storage->arena.size / TMF_PAGE_SIZE;
-    segments->always_hot = (storage->flags & TMF_SYSCALLS) != 0;
-    segments->shift = segments->shift_least;
-    uint64_t most = segments->always_hot ? 1 : SEGMENTS_MOST;
-    while ((segments->page_count - 1) >> segments->shift >= most)
-        segments->shift++;
-    segments->count = ((segments->page_count - 1) >> segments->shift) + 1;
-    segments->patience = PATIENCE_FIRST;
-    segments->idle = calloc((size_t)segments->count, sizeof(*segments->idle));
-    segments->cooled_at = calloc((size_t)segments->count, sizeof(*segments->cooled_at));
-    if (segments->idle && segments->cooled_at)
-        return 0;
-    tmf_segments_close(segments);
-    return ENOMEM;
+    const struct tmf_segments *segments = NULL;
+    return sizeof(*segments->hot) + sizeof(*segments->cooled_at) + sizeof(*segments->idle) +
+           sizeof(*segments->armed);
+}
+
+static int make_arrays(struct tmf_segments *segments)
+{
+    size_t count = (size_t)segments->count;
+    segments->memory_size = tmf_page_round(count * bytes_per_segment());
+    void *memory = tmf_io->mmap(NULL, segments->memory_size, PROT_READ | PROT_WRITE,
+                                MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (memory == MAP_FAILED)
+        return errno;
+    segments->memory = segments->hot = memory;
+    segments->cooled_at = (uint32_t *)(segments->hot + count);
+    segments->idle = (uint16_t *)(segments->cooled_at + count);
+    segments->armed = (uint8_t *)(segments->idle + count);
+    return 0;
 }
 
 int tmf_segments_open(struct tmf_segments *segments, const struct tmf_storage *storage,
                       unsigned shift, bool learns)
 {
-    *segments = (struct tmf_segments){.shift_least = shift, .learns = learns};
-    return size_segments(segments, storage);
+    uint64_t pages = storage->arena.size / TMF_PAGE_SIZE;
+    *segments = (struct tmf_segments){.count = ((pages - 1) >> shift) + 1,
+                                      .page_count = pages,
+                                      .shift = shift,
+                                      .patience = PATIENCE_FIRST,
+                                      .learns = learns,
+                                      .always_hot = (storage->flags & TMF_SYSCALLS) != 0};
+    return make_arrays(segments);
 }
 
 int tmf_segments_resize(struct tmf_segments *segments, const struct tmf_storage *storage)
 {
-    struct tmf_segments larger = {.shift_least = segments->shift_least, .learns = segments->learns};
-    int error = size_segments(&larger, storage);
+    struct tmf_segments larger;
+    int error = tmf_segments_open(&larger, storage, segments->shift, segments->learns);
     if (error)
         return error;
     tmf_segments_close(segments);
@@ -55,15 +68,9 @@ int tmf_segments_resize(struct tmf_segments *segments, const struct tmf_storage 
 
 void tmf_segments_close(struct tmf_segments *segments)
 {
-    free(segments->idle);
-    free(segments->cooled_at);
-    segments->idle = NULL;
-    segments->cooled_at = NULL;
-}
-
-void tmf_segments_forget(struct tmf_segments *segments)
-{
-    memset(segments->idle, 0, (size_t)segments->count * sizeof(*segments->idle));
+    if (segments->memory)
+        (void)tmf_io->munmap(segments->memory, segments->memory_size);
+    segments->memory = NULL;
 }
 
 static uint64_t end_of(const struct tmf_segments *segments, uint64_t segment)
@@ -72,6 +79,8 @@ static uint64_t end_of(const struct tmf_segments *segments, uint64_t segment)
     return end < segments->page_count ? end : segments->page_count;
 }
 
+/* ---- becoming hot */
+
 static void learn_from_warm(struct tmf_segments *segments, uint64_t segment)
 {
     uint32_t cooled_at = segments->cooled_at[segment];
@@ -79,57 +88,84 @@ static void learn_from_warm(struct tmf_segments *segments, uint64_t segment)
         segments->patience += LEARN_MORE;
 }
 
+static void add_hot(struct tmf_segments *segments, uint64_t segment)
+{
+    if (segments->idle[segment])
+        return;
+    learn_from_warm(segments, segment);
+    segments->idle[segment] = 1;
+    segments->hot[segments->hot_count++] = segment;
+}
+
+static int unlock(struct tmf_storage *storage, uint64_t first, uint64_t count,
+                  tmf_segments_arm *arm)
+{
+    int error = arm ? arm(storage, first, count) : 0;
+    return error ? error
+                 : tmf_arena_protect(&storage->arena, (size_t)first * TMF_PAGE_SIZE,
+                                     (size_t)count * TMF_PAGE_SIZE, true);
+}
+
+int tmf_segments_remapped(struct tmf_segments *segments, struct tmf_storage *storage,
+                          tmf_segments_arm *arm)
+{
+    segments->hot_count = 0;
+    segments->granule = (struct tmf_granule){0};
+    if (tmf_io->madvise(segments->memory, segments->memory_size, MADV_DONTNEED) != 0)
+        return errno;
+    return segments->always_hot ? unlock(storage, 0, segments->page_count, arm) : 0;
+}
+
 int tmf_segments_warm(struct tmf_segments *segments, struct tmf_storage *storage, uint64_t first,
                       uint64_t count, tmf_segments_arm *arm)
 {
     uint64_t segment = first >> segments->shift;
-    uint64_t last = (first + count - 1) >> segments->shift;
-    uint64_t from = segment << segments->shift;
-    uint64_t pages = end_of(segments, last) - from;
-    while (segment <= last && segments->idle[segment])
+    uint64_t end = ((first + count - 1) >> segments->shift) + 1;
+    while (segment < end && segments->idle[segment])
         segment++;
-    if (segment > last)
+    if (segments->always_hot || segment == end)
         return 0; /* another thread was faster */
-    segment = first >> segments->shift;
-    int error = arm ? arm(storage, from, pages) : 0;
-    if (!error)
-        error = tmf_arena_protect(&storage->arena, (size_t)from * TMF_PAGE_SIZE,
-                                  (size_t)pages * TMF_PAGE_SIZE, true);
-    for (; !error && segment <= last; segment++) {
-        learn_from_warm(segments, segment);
-        segments->idle[segment] = 1;
-    }
+    tmf_granule_widen(&segments->granule, segments->count, &segment, &end);
+    uint64_t from = segment << segments->shift;
+    int error = unlock(storage, from, end_of(segments, end - 1) - from, arm);
+    for (; !error && segment < end; segment++)
+        add_hot(segments, segment);
     return error;
 }
 
-/* The first hot one from `segment` on, or the count. Few are hot: four at a time are looked at. */
-static uint64_t next_hot(const struct tmf_segments *segments, uint64_t segment)
+/* ---- scanning */
+
+static int compare(const void *left, const void *right)
 {
-    uint64_t four;
-    while (segment < segments->count && !segments->idle[segment]) {
-        segment++;
-        while (segment + 4 <= segments->count) {
-            memcpy(&four, segments->idle + segment, sizeof(four));
-            if (four)
-                break;
-            segment += 4;
+    uint64_t a = *(const uint64_t *)left;
+    uint64_t b = *(const uint64_t *)right;
+    return (a > b) - (a < b);
+}
+
+/* Most of the list is in order since the last time. */
+static void sort_hot(struct tmf_segments *segments)
+{
+    for (uint64_t n = 1; n < segments->hot_count; n++) {
+        if (segments->hot[n - 1] > segments->hot[n]) {
+            qsort(segments->hot, (size_t)segments->hot_count, sizeof(*segments->hot), compare);
+            return;
         }
     }
-    return segment;
 }
 
 /* Cold segments between hot ones that are near are scanned too: that is cheaper than a call. */
-int tmf_segments_each_hot(const struct tmf_segments *segments, struct tmf_storage *storage,
+int tmf_segments_each_hot(struct tmf_segments *segments, struct tmf_storage *storage,
                           tmf_segments_scan *scan)
 {
     int error = 0;
-    uint64_t next;
-    for (uint64_t at = next_hot(segments, 0); !error && at < segments->count; at = next) {
-        uint64_t last = at;
-        while ((next = next_hot(segments, last + 1)) < segments->count && next - last <= NEAR)
-            last = next;
-        uint64_t first = at << segments->shift;
-        error = scan(storage, first, end_of(segments, last) - first);
+    if (segments->always_hot)
+        return scan(storage, 0, segments->page_count);
+    sort_hot(segments);
+    for (uint64_t n = 0; !error && n < segments->hot_count; n++) {
+        uint64_t first = segments->hot[n] << segments->shift;
+        while (n + 1 < segments->hot_count && segments->hot[n + 1] - segments->hot[n] <= NEAR)
+            n++;
+        error = scan(storage, first, end_of(segments, segments->hot[n]) - first);
     }
     return error;
 }
@@ -141,32 +177,29 @@ void tmf_segments_found(struct tmf_segments *segments, uint64_t page)
         *idle = 1;
 }
 
-/* What the last scan of a hot segment has cost: the way to the next one, or a call. */
-static unsigned cost_of(const struct tmf_segments *segments, uint64_t segment)
+/* ---- becoming cold */
+
+/* What the last scan of the n-th hot segment has cost: the way to the next one, or a call. */
+static unsigned cost_of(const struct tmf_segments *segments, uint64_t n)
 {
-    for (unsigned distance = 1; distance <= NEAR; distance++) {
-        if ((segment >= distance && segments->idle[segment - distance]) ||
-            (segment + distance < segments->count && segments->idle[segment + distance]))
-            return distance;
-    }
-    return ALONE;
+    uint64_t distance = ALONE;
+    if (n > 0)
+        distance = segments->hot[n] - segments->hot[n - 1];
+    if (n + 1 < segments->hot_count && segments->hot[n + 1] - segments->hot[n] < distance)
+        distance = segments->hot[n + 1] - segments->hot[n];
+    return distance <= NEAR ? (unsigned)distance : ALONE;
 }
 
-static bool is_too_idle(struct tmf_segments *segments, uint64_t segment)
+static int lock(struct tmf_storage *storage, uint64_t first, uint64_t count)
 {
-    uint16_t *idle = &segments->idle[segment];
-    if (!segments->learns || *idle > segments->patience)
-        return true;
-    *idle = (uint16_t)(*idle + cost_of(segments, segment));
-    return false;
+    return tmf_arena_protect(&storage->arena, (size_t)first * TMF_PAGE_SIZE,
+                             (size_t)count * TMF_PAGE_SIZE, false);
 }
 
 static int make_cold(struct tmf_segments *segments, struct tmf_storage *storage, uint64_t segment)
 {
     uint64_t first = segment << segments->shift;
-    uint64_t count = end_of(segments, segment) - first;
-    int error = tmf_arena_protect(&storage->arena, (size_t)first * TMF_PAGE_SIZE,
-                                  (size_t)count * TMF_PAGE_SIZE, false);
+    int error = lock(storage, first, end_of(segments, segment) - first);
     if (error)
         return error;
     segments->idle[segment] = 0;
@@ -176,16 +209,53 @@ static int make_cold(struct tmf_segments *segments, struct tmf_storage *storage,
     return 0;
 }
 
-int tmf_segments_cool(struct tmf_segments *segments, struct tmf_storage *storage)
+static int make_all_cold(struct tmf_segments *segments, struct tmf_storage *storage)
+{
+    int error = lock(storage, 0, segments->page_count);
+    if (error)
+        return error;
+    for (uint64_t n = 0; n < segments->hot_count; n++)
+        segments->idle[segments->hot[n]] = 0;
+    segments->hot_count = 0;
+    return 0;
+}
+
+/* Costs are those of the scan that was made, so before any of them leaves the list. */
+static void grow_idle(struct tmf_segments *segments)
+{
+    for (uint64_t n = 0; n < segments->hot_count; n++) {
+        uint16_t *idle = &segments->idle[segments->hot[n]];
+        if (*idle <= segments->patience)
+            *idle = (uint16_t)(*idle + cost_of(segments, n));
+    }
+}
+
+static int make_idle_cold(struct tmf_segments *segments, struct tmf_storage *storage)
 {
     int error = 0;
+    uint64_t kept = 0;
+    for (uint64_t n = 0; n < segments->hot_count; n++) {
+        uint64_t segment = segments->hot[n];
+        bool is_idle = !segments->learns || segments->idle[segment] > segments->patience;
+        if (!error && is_idle)
+            error = make_cold(segments, storage, segment);
+        if (segments->idle[segment])
+            segments->hot[kept++] = segment;
+    }
+    segments->hot_count = kept;
+    if (!error)
+        grow_idle(segments);
+    return error;
+}
+
+int tmf_segments_cool(struct tmf_segments *segments, struct tmf_storage *storage)
+{
     segments->scans++;
     if (segments->always_hot)
         return 0;
-    for (uint64_t segment = next_hot(segments, 0); !error && segment < segments->count;
-         segment = next_hot(segments, segment + 1)) {
-        if (is_too_idle(segments, segment))
-            error = make_cold(segments, storage, segment);
-    }
+    int error = segments->hot_count > (segments->learns ? HOT_MANY : COLD_MANY)
+                    ? make_all_cold(segments, storage)
+                    : make_idle_cold(segments, storage);
+    segments->granule = (struct tmf_granule){.steps = (unsigned)segments->hot_count};
     return error;
 }
