@@ -23,7 +23,7 @@ tmf_strategy_test(PROGRAMS contract_test power_test
   STRATEGIES undo-fsync undo-mlock redo-segv redo-scan redo-wp redo-declared none)
 # What any strategy owes that undoes, and whose stores need not be declared.
 tmf_strategy_test(STRATEGIES undo-fsync undo-mlock redo-segv redo-scan redo-wp
-  PROGRAMS examples_test bad_input_test damaged_log_test flaws_test flaws_fork_test)
+  PROGRAMS examples_test bad_input_test damaged_log_test flaws_test flaws_fork_test exclusive_test)
 # Where a store outside a transaction traps; redo-wp may find it later instead.
 tmf_strategy_test(STRATEGIES undo-fsync redo-segv redo-scan PROGRAMS flaws_signal_test)
 # The undo log's order of writes, and a writer that keeps the readers of other processes out.
