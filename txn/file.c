@@ -98,3 +98,14 @@ int tmf_file_sync_folder(const char *path)
     (void)tmf_io->close(fd);
     return error;
 }
+
+int tmf_draw(void *to, size_t size)
+{
+    ssize_t got;
+    do {
+        got = tmf_io->getrandom(to, size, 0);
+    } while (got < 0 && errno == EINTR);
+    if (got < 0)
+        return errno;
+    return (size_t)got == size ? 0 : EIO; /* up to 256 bytes come whole */
+}
