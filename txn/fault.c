@@ -38,6 +38,30 @@ static int doom(struct tmf_storage *storage, int error)
     return 0;
 }
 
+/*
+ * [signal] For a page of a doomed transaction that cannot be stored to: by itself it becomes
+ * memory.
+ */
+static bool mend_page(struct tmf_storage *storage, uint64_t page, bool bus)
+{
+    int error = bus ? tmf_arena_substitute(&storage->arena, page)
+                    : tmf_arena_copy(&storage->arena, page, storage->log.record);
+    return error == 0;
+}
+
+/* Where the arena cannot be made a copy as a whole, it becomes one page by page, as they are
+ * stored to. */
+static bool doom_at(struct tmf_storage *storage, int error, uint64_t page, bool bus)
+{
+    if (doom(storage, error) == 0)
+        return true;
+    storage->doom_error = error;
+    storage->state = TMF_DOOMED;
+    storage->arena.detached = true;
+    storage->doomed_by_page = true;
+    return mend_page(storage, page, bus);
+}
+
 int tmf_doom(struct tmf_storage *storage, int error)
 {
     fault_lock(storage);
@@ -61,7 +85,7 @@ static bool bus_fault(struct tmf_storage *storage, uint64_t page)
             return true;
         error = errno;
     }
-    return doom(storage, error) == 0;
+    return doom_at(storage, error, page, true);
 }
 
 static bool store_fault(struct tmf_storage *storage, uint64_t page)
@@ -69,7 +93,7 @@ static bool store_fault(struct tmf_storage *storage, uint64_t page)
     if (storage->writer.creating || (storage->strategy->declared_only && !storage->heap_stores))
         return false;
     int error = storage->strategy->fault(storage, page, 1);
-    return !error || doom(storage, error) == 0;
+    return !error || doom_at(storage, error, page, false);
 }
 
 bool tmf_transaction_fault(struct tmf_storage *storage, const void *address, bool bus)
@@ -85,8 +109,8 @@ bool tmf_transaction_fault(struct tmf_storage *storage, const void *address, boo
     case TMF_APPLYING:
         handled = bus && bus_fault(storage, page);
         break;
-    case TMF_DOOMED: /* a store: by another thread, after this one's was stopped */
-        handled = !bus || tmf_arena_substitute(&storage->arena, page) == 0;
+    case TMF_DOOMED: /* a store: perhaps by another thread, after this one's was stopped */
+        handled = (!bus && !storage->doomed_by_page) || mend_page(storage, page, bus);
         break;
     default:
         break;
@@ -106,7 +130,7 @@ int tmf_transaction_touch(struct tmf_storage *storage, uint64_t first, uint64_t 
     int error = storage->state == TMF_DOOMED ? storage->doom_error
                                              : storage->strategy->fault(storage, first, count);
     if (error && storage->state != TMF_DOOMED)
-        (void)doom(storage, error);
+        (void)doom_at(storage, error, first, false);
     fault_unlock(storage);
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
     return error;

@@ -60,8 +60,9 @@ struct tmf_storage {
 
     _Atomic int state; /* enum tmf_state */
     atomic_flag fault_lock;
-    int doom_error;    /* under fault_lock */
-    uint64_t bus_page; /* last page that SIGBUS was about, plus one; under fault_lock */
+    int doom_error;      /* under fault_lock */
+    bool doomed_by_page; /* the arena is no copy as a whole; under fault_lock */
+    uint64_t bus_page;   /* last page that SIGBUS was about, plus one; under fault_lock */
 
     struct tmf_writer writer;
     tmf_stats stats; /* changed under the exclusive lock; faults under fault_lock */

@@ -16,6 +16,7 @@ int tmf_transaction_begin(struct tmf_storage *storage)
     if (error)
         return tmf_fail(error, "beginning a transaction of '%s'", storage->odb_path);
     storage->doom_error = 0;
+    storage->doomed_by_page = false;
     storage->bus_page = 0;
     storage->state = TMF_ACTIVE;
     return 0;
