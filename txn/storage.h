@@ -110,7 +110,7 @@ int tmf_poison(struct tmf_storage *storage, int error);
 int tmf_sync_arena(struct tmf_storage *storage);
 
 /* fault.c [signal]: from now on stores reach nothing; commit returns `error`. */
-int tmf_doom(struct tmf_storage *storage, int error);
+void tmf_doom(struct tmf_storage *storage, int error);
 /* [signal] A fault at `address`: true if it was a store of ours, and may be made again. */
 bool tmf_transaction_fault(struct tmf_storage *storage, const void *address, bool bus);
 int tmf_transaction_touch(struct tmf_storage *storage, uint64_t first, uint64_t count);

@@ -34,7 +34,7 @@ int tmf_stop_stores(struct tmf_storage *storage)
 /* The step did not end as it should: whatever is stored now must reach nothing. */
 static int fall(struct tmf_storage *storage, int error, const char *doing)
 {
-    (void)tmf_doom(storage, error);
+    tmf_doom(storage, error);
     return tmf_fail(error, "%s '%s'", doing, storage->odb_path);
 }
 
