@@ -29,6 +29,8 @@
 
 int tmf_poison(struct tmf_storage *storage, int error)
 {
+    if (TMF_MUTANT("not-poisoned"))
+        return error;
     storage->poisoned = error;
     tmf_log_set_poison(&storage->log, error);
     return error;
@@ -128,7 +130,8 @@ int tmf_recover(struct tmf_storage *storage, const struct tmf_log_state *state,
     return error ? tmf_fail(error, "recovering '%s'", storage->odb_path) : 0;
 }
 
-/* Another process may have made the arena larger, or undone that it was. */
+/* Another process may have made the arena larger, or undone that it was. A strategy that follows
+ * only in part is of no use any more here: the storage is to be opened anew. */
 int tmf_follow_growth(struct tmf_storage *storage)
 {
     uint64_t size = tmf_header(storage)->size;
@@ -140,8 +143,10 @@ int tmf_follow_growth(struct tmf_storage *storage)
         error = TMF_ECORRUPT;
     if (!error)
         error = tmf_arena_extend(&storage->arena, size);
-    if (!error)
+    if (!error) {
         error = storage->strategy->resize(storage);
+        storage->poisoned = error;
+    }
     return error ? tmf_fail(error, "following '%s' to %llu bytes", storage->odb_path,
                             (unsigned long long)size)
                  : 0;
