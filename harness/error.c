@@ -71,8 +71,11 @@ struct campaign {
 
 static uint64_t transactions = TRANSACTIONS;
 
-enum { KEY_TRANSACTIONS = 0x200 };
+static const struct faults_mutant *mutant;
+
+enum { KEY_TRANSACTIONS = 0x200, KEY_MUTANT };
 static const struct argp_option options[] = {
+    {"mutant", KEY_MUTANT, "NAME", 0, "wakes a bug of `tmf list mutants`, which is to be found", 0},
     {"transactions", KEY_TRANSACTIONS, "NUMBER", 0, "of a life, from 1 to 1000 (8)", 0},
     {0},
 };
@@ -80,8 +83,12 @@ static const struct argp_option options[] = {
 static bool take(int key, const char *value)
 {
     char *end;
+    if (key == KEY_MUTANT) {
+        mutant = faults_mutant_find(value);
+        return mutant != NULL;
+    }
     transactions = strtoull(value, &end, 10);
-    return key == KEY_TRANSACTIONS && *end == 0 && transactions >= 1 && transactions <= 1000;
+    return *end == 0 && transactions >= 1 && transactions <= 1000;
 }
 
 /* ---- counting */
@@ -372,7 +379,7 @@ static void run_campaign(struct campaign *campaign)
 #define TABLE_HEAD "%-14s %-10s %-10s %8s %-9s %7s %8s %8s %11s %10s %9s\n"
 #define TABLE_LINE                                                                                 \
     "%-14s %-10s %-10s %8zu %-9s %7" PRIu64 " %8zu %8" PRIu64 " %11" PRIu64 " %10" PRIu64 " %9."   \
-                                                                                          "1f\n"
+    "1f\n"
 
 static void print_head(FILE *to)
 {
@@ -412,7 +419,7 @@ static void run_all(const struct arguments *arguments, struct error_stage *stage
         struct campaign campaign = {
             .stage = stage,
             .result = result,
-            .whole = {.life = {.place = place, .transactions = transactions}},
+            .whole = {{.place = place, .transactions = transactions}, {.row = NULL}, mutant},
             .cases_max = arguments->cases ? (arguments->cases + count - 1) / count : 0,
             .until_seconds = arguments->time_seconds * (double)(n + 1) / (double)count,
             .arguments = arguments,

@@ -25,11 +25,14 @@ void error_case_format(const struct error_case *one, char *to)
     char life[KILL_TEXT_MAX];
     const struct faults_row *row = one->fault.row;
     kill_case_format(&one->life, life);
-    int length = snprintf(to, KILL_TEXT_MAX, "error%s", life + strlen("kill"));
-    if (row && length > 0 && (size_t)length < KILL_TEXT_MAX)
-        snprintf(to + length, KILL_TEXT_MAX - (size_t)length, ":call=%s:n=%" PRIu64 ":errno=%s:%s",
-                 faults_call_name(row->call), one->fault.nth, row->name,
-                 one->fault.sticky ? "sticky" : "once");
+    size_t length = (size_t)snprintf(to, KILL_TEXT_MAX, "error%s", life + strlen("kill"));
+    if (row && length < KILL_TEXT_MAX)
+        length +=
+            (size_t)snprintf(to + length, KILL_TEXT_MAX - length,
+                             ":call=%s:n=%" PRIu64 ":errno=%s:%s", faults_call_name(row->call),
+                             one->fault.nth, row->name, one->fault.sticky ? "sticky" : "once");
+    if (one->mutant && length < KILL_TEXT_MAX)
+        snprintf(to + length, KILL_TEXT_MAX - length, ":mutant=%s", one->mutant->name);
 }
 
 static bool parse_fault(const char *text, struct faults_fault *out)
@@ -47,17 +50,23 @@ static bool parse_fault(const char *text, struct faults_fault *out)
 
 bool error_case_parse(const char *text, struct error_case *out)
 {
-    char life[KILL_TEXT_MAX];
+    char copy[KILL_TEXT_MAX], life[KILL_TEXT_MAX + 8];
     *out = (struct error_case){.fault = {.row = NULL}};
-    const char *rest = strchr(text, ':');
-    if (!rest || strncmp(text, "error:", strlen("error:")) != 0)
+    if (strncmp(text, "error:", strlen("error:")) != 0 ||
+        (size_t)snprintf(copy, sizeof(copy), "%s", strchr(text, ':')) >= sizeof(copy))
         return false;
-    const char *fault = strstr(rest, ":call=");
-    int size = fault ? (int)(fault - rest) : (int)strlen(rest);
-    if ((size_t)snprintf(life, sizeof(life), "kill%.*s", size, rest) >= sizeof(life))
+    char *mutant = strstr(copy, ":mutant=");
+    if (mutant) {
+        out->mutant = faults_mutant_find(mutant + strlen(":mutant="));
+        *mutant = 0;
+    }
+    char *fault = strstr(copy, ":call=");
+    if ((mutant && !out->mutant) || (fault && !parse_fault(fault, &out->fault)))
         return false;
-    return kill_case_parse(life, &out->life) && !out->life.after_us && !out->life.then.hit &&
-           (!fault || parse_fault(fault, &out->fault));
+    if (fault)
+        *fault = 0;
+    snprintf(life, sizeof(life), "kill%s", copy);
+    return kill_case_parse(life, &out->life) && !out->life.after_us && !out->life.then.hit;
 }
 
 /* ---- where cases are run */

@@ -26,16 +26,19 @@
  *
  *   error:STRATEGY:INDEX:QUANTUM:WORKLOAD:seed=S:txns=N[:durability=D][:point=P:hit=H]
  *   ...:call=C:n=7:errno=E:once      or sticky; errno=one, half, nothing: of the bytes asked for
+ *   ...:mutant=M                     the life is lived with a bug of faults/mutants.h
  */
 #ifndef HARNESS_ERROR_CASE_H
 #define HARNESS_ERROR_CASE_H
 
 #include "faults/io_faults.h"
+#include "faults/mutants.h"
 #include "harness/kill_case.h"
 
 struct error_case {
     struct kill_case life; /* its death: the fault strikes in the recovery from it */
     struct faults_fault fault;
+    const struct faults_mutant *mutant; /* awake in the life or the recovery; NULL: none */
 };
 
 /* `to` holds KILL_TEXT_MAX bytes. */

@@ -426,6 +426,8 @@ static int run_body(const struct error_job *job, enum step body(struct run *))
     run.oracle = oracle_new(run.place->workload, run.place->seed);
     faults_io_suspend(false);
     faults_io_install();
+    if (job->one->mutant && faults_mutant_wake(job->one->mutant) != 0)
+        return FAILED;
     enum step status = run.oracle ? body(&run) : wrong(&run, "no memory for a model");
     if (status != WRONG && count_descriptors() != descriptors)
         status = wrong(&run, "%zu descriptors were left open", count_descriptors() - descriptors);
