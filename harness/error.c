@@ -38,7 +38,6 @@ static const char *const deaths[] = {
 
 /* A life, or a recovery, in which faults strike. */
 struct origin {
-    bool exists;
     struct kill_death death;
     struct kill_life life; /* of the dead */
     uint64_t uses[FAULTS_CALLS];
@@ -72,17 +71,34 @@ struct campaign {
 static uint64_t transactions = TRANSACTIONS;
 
 static const struct faults_mutant *mutant;
+static const char *only_call; /* NULL: all */
 
-enum { KEY_TRANSACTIONS = 0x200, KEY_MUTANT };
+enum { KEY_TRANSACTIONS = 0x200, KEY_MUTANT, KEY_CALL };
 static const struct argp_option options[] = {
     {"mutant", KEY_MUTANT, "NAME", 0, "wakes a bug of `tmf list mutants`, which is to be found", 0},
+    {"call", KEY_CALL, "NAME", 0, "fails that call alone, as pwrite, memory or room (all)", 0},
     {"transactions", KEY_TRANSACTIONS, "NUMBER", 0, "of a life, from 1 to 1000 (8)", 0},
     {0},
 };
 
+/* NULL: no fault is of a call of that name. */
+static const char *find_call(const char *name)
+{
+    const struct faults_row *row;
+    for (size_t n = 0; (row = faults_row_at(n)); n++) {
+        if (strcmp(faults_call_name(row->call), name) == 0)
+            return faults_call_name(row->call);
+    }
+    return NULL;
+}
+
 static bool take(int key, const char *value)
 {
     char *end;
+    if (key == KEY_CALL) {
+        only_call = find_call(value);
+        return only_call != NULL;
+    }
     if (key == KEY_MUTANT) {
         mutant = faults_mutant_find(value);
         return mutant != NULL;
@@ -152,9 +168,15 @@ static void count_case(struct campaign *campaign, const struct error_case *one,
     report(campaign, one, outcome);
 }
 
+/* A mutant is found or not. */
+static uint64_t violations_max(void)
+{
+    return mutant ? 1 : VIOLATIONS_MAX;
+}
+
 static bool is_over(const struct campaign *campaign)
 {
-    return campaign->violations >= VIOLATIONS_MAX || campaign->timeouts >= TIMEOUTS_MAX ||
+    return campaign->violations >= violations_max() || campaign->timeouts >= TIMEOUTS_MAX ||
            (campaign->cases_max && campaign->cases >= campaign->cases_max) ||
            (campaign->until_seconds > 0 &&
             result_seconds(campaign->result) >= campaign->until_seconds);
@@ -174,7 +196,6 @@ static struct error_case case_of(const struct campaign *campaign, const struct o
 
 static void count_uses(struct origin *origin)
 {
-    origin->exists = true;
     for (size_t call = 0; call < FAULTS_CALLS; call++)
         origin->uses[call] = faults_io_made(call);
 }
@@ -208,7 +229,7 @@ static bool make_first_origin(struct campaign *campaign)
         error_judge(campaign->stage, &one, &outcome);
     bool holds = outcome.holds;
     count_case(campaign, &one, &outcome);
-    if (holds)
+    if (holds && (!only_call || strcmp(only_call, "room") == 0))
         origin->uses[FAULTS_CALL_room] = find_room(campaign);
     return holds;
 }
@@ -246,6 +267,7 @@ static void make_origins(struct campaign *campaign)
     struct kill_case life = campaign->whole.life;
     struct kill_outcome outcome;
     uint64_t hits[ORIGINS] = {0};
+    faults_io_arm(&(struct faults_fault){.row = NULL});
     if (!kill_leave(&campaign->stage->kill, &life, &outcome))
         return; /* tmf kill says more about it */
     for (size_t n = 1; n < ORIGINS; n++)
@@ -276,6 +298,8 @@ static bool add_round(const struct campaign *campaign, uint64_t round, struct pl
     const struct faults_row *row;
     bool added = true;
     for (size_t n = 0; added && (row = faults_row_at(n)); n++) {
+        if (only_call && only_call != faults_call_name(row->call))
+            continue;
         for (size_t origin = 0; added && origin < ORIGINS; origin++) {
             uint64_t uses = campaign->origins[origin].uses[row->call];
             if (round >= uses)
@@ -393,7 +417,7 @@ static void print_campaign(FILE *to, const struct campaign *campaign)
     fprintf(to, TABLE_LINE, place->strategy, durability_name(place->durability), place->index,
             place->quantum, place->workload->name, campaign->calls, campaign->planned,
             campaign->cases, campaign->unreached, campaign->violations, campaign->seconds);
-    if (campaign->violations >= VIOLATIONS_MAX || campaign->timeouts >= TIMEOUTS_MAX)
+    if (campaign->violations >= violations_max() || campaign->timeouts >= TIMEOUTS_MAX)
         fputs("  given up: that is enough to know\n", to);
     fflush(to);
 }
@@ -437,9 +461,7 @@ static int error_run(const struct arguments *arguments)
     struct error_stage stage;
     if (kill_switch_on(arguments) != STATUS_HELD)
         return STATUS_CANNOT;
-    int error = faults_io_init();
-    if (!error)
-        error = error_stage_make(arguments->dir, &stage);
+    int error = error_stage_make(arguments->dir, &stage);
     if (error)
         return command_fail(arguments, STATUS_CANNOT,
                             "making a folder to work in failed (%s): %s; choose another by --dir",

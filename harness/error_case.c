@@ -14,7 +14,7 @@
 #include "harness/disk.h"
 #include "harness/error_life.h"
 
-#define SHRINK_TRIES 150
+#define SHRINK_TRIES 60
 #define CACHE_FOLDER "cache"
 #define DISK_FOLDER  "disk"
 
@@ -89,9 +89,12 @@ int error_stage_make(const char *dir, struct error_stage *out)
     *out = (struct error_stage){.record = child_shared(sizeof(*out->record))};
     if (!out->record)
         return ENOMEM;
-    int error = kill_stage_make(dir, &out->kill);
+    int error = faults_io_init();
+    if (!error)
+        error = kill_stage_make(dir, &out->kill);
     if (error)
         return error;
+    faults_io_install();
     out->disk.life = out->kill.life;
     out->disk_error = make_disk(out);
     return 0;
@@ -128,6 +131,7 @@ bool error_leave(struct error_stage *stage, const struct error_case *one, struct
     if (!one->life.death.hit)
         return true;
     struct kill_stage *kill = stage_of(stage, one);
+    faults_io_arm(&(struct faults_fault){.row = NULL});
     if (!kill_leave(kill, &one->life, out))
         return false;
     stage->record->durable = kill->life->claim.acknowledged;
@@ -243,6 +247,7 @@ bool error_judge(struct error_stage *stage, const struct error_case *one, struct
     bool promised = one->life.place.durability != TMF_DURABILITY_PROCESS;
     bool lost = promised && medium_has_lost();
     faults_io_suspend(true);
+    medium_follow(false);
     bool held = (!lost || judge_medium(stage, one, out)) &&
                 kill_judge(stage_of(stage, one), &one->life, out);
     faults_io_suspend(false);

@@ -59,7 +59,8 @@ struct error_stage {
     struct error_record *record;
 };
 
-/* 0 or an errno. Points and faults are switched on before. */
+/* 0 or an errno. From then on calls go through faults/io_faults.h, and no sync is really made.
+ * Fault points are switched on before. */
 int error_stage_make(const char *dir, struct error_stage *out);
 /* `keep`: a person is to look at what is there. */
 void error_stage_remove(struct error_stage *stage, bool keep);

@@ -425,7 +425,6 @@ static int run_body(const struct error_job *job, enum step body(struct run *))
     faults_io_suspend(true);
     run.oracle = oracle_new(run.place->workload, run.place->seed);
     faults_io_suspend(false);
-    faults_io_install();
     if (job->one->mutant && faults_mutant_wake(job->one->mutant) != 0)
         return FAILED;
     enum step status = run.oracle ? body(&run) : wrong(&run, "no memory for a model");

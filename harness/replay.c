@@ -33,9 +33,7 @@ static int make_stage(const char *dir, struct replayed *replayed, struct kill_st
 {
     if (!replayed->is_error)
         return kill_stage_make(dir, kill);
-    int error = faults_io_init();
-    if (!error)
-        error = error_stage_make(dir, &replayed->errors);
+    int error = error_stage_make(dir, &replayed->errors);
     *kill = replayed->errors.kill;
     return error;
 }
