@@ -313,6 +313,7 @@ static const struct {
     {TEST_CALL_getrusage, TEST_FAIL, EINVAL, true, true},
     {TEST_CALL_mmap, TEST_FAIL, ENOMEM, false, false},
     {TEST_CALL_mmap, TEST_FAIL, ENOMEM, true, false},
+    {TEST_CALL_mmap, TEST_FAIL, EAGAIN, false, false},
     {TEST_CALL_munmap, TEST_FAIL, ENOMEM, true, true},
     {TEST_CALL_mprotect, TEST_FAIL, ENOMEM, false, false},
     {TEST_CALL_mprotect, TEST_FAIL, ENOMEM, true, false},
