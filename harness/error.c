@@ -200,19 +200,34 @@ static void count_uses(struct origin *origin)
         origin->uses[call] = faults_io_made(call);
 }
 
-/* How many pages a life needs: with that many nothing is reported. */
-static uint64_t find_room(struct campaign *campaign)
+/* Whether nothing is reported by a life on a disk of so many pages. */
+static bool is_room(struct campaign *campaign, uint64_t pages)
 {
     struct error_case one = campaign->whole;
     struct kill_outcome outcome = {.holds = true};
-    one.fault = (struct faults_fault){faults_row_find("room", "ENOSPC"), ROOM_STEP, true};
-    if (!error_can_run(campaign->stage, one.fault.row))
+    one.fault = (struct faults_fault){faults_row_find("room", "ENOSPC"), pages, true};
+    return error_fault(campaign->stage, &one, &outcome) && !outcome.reached;
+}
+
+/* How many pages a life needs. */
+static uint64_t find_room(struct campaign *campaign)
+{
+    uint64_t too_few = 0;
+    uint64_t enough = ROOM_STEP;
+    if (!error_can_run(campaign->stage, faults_row_find("room", "ENOSPC")))
         return 0;
-    for (; one.fault.nth < DISK_AMPLE; one.fault.nth *= 2) {
-        if (error_fault(campaign->stage, &one, &outcome) && !outcome.reached)
-            break;
+    while (enough < DISK_AMPLE && !is_room(campaign, enough)) {
+        too_few = enough;
+        enough *= 2;
     }
-    return one.fault.nth;
+    while (enough - too_few > 1) {
+        uint64_t pages = (too_few + enough) / 2;
+        if (is_room(campaign, pages))
+            enough = pages;
+        else
+            too_few = pages;
+    }
+    return enough;
 }
 
 /* The life that nothing disturbs must hold too. */
