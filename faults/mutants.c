@@ -13,6 +13,7 @@ static const struct faults_mutant mutants[] = {
     {"arena-sync-ignored", "a commit that undoes takes a failed sync of the arena for a good one"},
     {"log-sync-ignored", "a commit takes a failed sync of the redo log for a good one"},
     {"not-poisoned", "a failed sync is reported, and the storage goes on"},
+    {"poison-not-told", "a failed sync is known to the process that made it, and to no other"},
     {"short-write", "a short write is taken for a whole one (flaw D12)"},
     {"interrupted-read", "a read that a signal interrupts fails"},
     {"unlogged-page", "a page becomes writable though the log has no room for it"},

@@ -13,7 +13,8 @@
  *   2. the error that is reported is the one that was given, or that of a poisoned storage
  *   3. a fault that is over hurts nobody: rolling back, beginning and opening work, or say that the
  *      storage is poisoned, which opening heals
- *   4. after a failed sync no begin succeeds until the storage is opened again
+ *   4. after a failed sync no begin succeeds until the storage is opened again, in this process or
+ * in another that had it open
  *   5. what is seen in the same process is committed state: acknowledged <= R <= begun, and the
  *      content is the model's at R
  *   6. no descriptor is left open, and another process comes in while nobody holds the lock

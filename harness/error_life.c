@@ -10,6 +10,7 @@
 #include <dirent.h>
 
 #include "harness/disk.h"
+#include "harness/witness.h"
 
 #define FALLS_MAX       6  /* how often it gets up again */
 #define VISIT_SECONDS   10 /* for another process that comes in */
@@ -29,6 +30,7 @@ struct run {
     uint64_t next;        /* transaction */
     uint64_t ticket;
     uint64_t struck_at_open;
+    struct witness witness; /* of syncs that fail */
     unsigned falls;
 };
 
@@ -130,11 +132,31 @@ static enum step read_back(struct run *run)
 
 /* ---- a transaction */
 
-static bool has_lost_sync(const struct run *run)
+static bool loses_syncs(const struct run *run)
 {
     const struct faults_row *row = run->fault->row;
-    return row && row->call == FAULTS_CALL_fdatasync && row->kind == FAULTS_LOSE &&
-           struck(run) > run->struck_at_open;
+    return row && row->call == FAULTS_CALL_fdatasync && row->kind == FAULTS_LOSE;
+}
+
+static bool has_lost_sync(const struct run *run)
+{
+    return loses_syncs(run) && struck(run) > run->struck_at_open;
+}
+
+/* Another process that had the storage open before may not go on either. */
+static enum step ask_witness(struct run *run)
+{
+    int seen = 0;
+    if (!run->witness.pid)
+        return FELL;
+    int error = witness_ask(&run->witness, &seen);
+    witness_end(&run->witness);
+    if (error)
+        return wrong(run, "another process was to read, and is gone: %s", strerror(error));
+    if (seen == TMF_EPOISONED)
+        return FELL;
+    return wrong(run, "a sync failed, and what another process hears of it is: %s",
+                 tmf_strerror(seen));
 }
 
 static enum step begin(struct run *run)
@@ -144,7 +166,8 @@ static enum step begin(struct run *run)
     int error = tmf_write_begin(run->storage, &run->writer);
     if (error) {
         run->writer = NULL;
-        return took(run, "beginning transaction", error, before);
+        enum step step = took(run, "beginning transaction", error, before);
+        return step == FELL && is_poisoned ? ask_witness(run) : step;
     }
     if (is_poisoned)
         return wrong(run, "a sync failed, and transaction %" PRIu64 " may begin", run->next);
@@ -221,6 +244,17 @@ static enum step hold(struct run *run, uint64_t last)
 
 /* ---- open and close */
 
+static enum step call_witness(struct run *run)
+{
+    witness_end(&run->witness);
+    if (!loses_syncs(run) || struck(run) > 0)
+        return WELL;
+    faults_io_suspend(true);
+    int error = witness_start(run->place, run->job->path, &run->witness);
+    faults_io_suspend(false);
+    return error ? wrong(run, "another process could not open: %s", tmf_strerror(error)) : WELL;
+}
+
 /* Size 0: as it is. */
 static enum step open_storage(struct run *run, size_t size)
 {
@@ -242,7 +276,7 @@ static enum step open_storage(struct run *run, size_t size)
     claim->created = true;
     if (claim->size_min < size)
         claim->size_min = size;
-    return WELL;
+    return call_witness(run);
 }
 
 static enum step close_storage(struct run *run)
@@ -428,6 +462,7 @@ static int run_body(const struct error_job *job, enum step body(struct run *))
     if (job->one->mutant && faults_mutant_wake(job->one->mutant) != 0)
         return FAILED;
     enum step status = run.oracle ? body(&run) : wrong(&run, "no memory for a model");
+    witness_end(&run.witness);
     if (status != WRONG && count_descriptors() != descriptors)
         status = wrong(&run, "%zu descriptors were left open", count_descriptors() - descriptors);
     return status == WRONG ? FAILED : LIVED;

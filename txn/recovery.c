@@ -32,7 +32,8 @@ int tmf_poison(struct tmf_storage *storage, int error)
     if (TMF_MUTANT("not-poisoned"))
         return error;
     storage->poisoned = error;
-    tmf_log_set_poison(&storage->log, error);
+    if (!TMF_MUTANT("poison-not-told"))
+        tmf_log_set_poison(&storage->log, error);
     return error;
 }
 
