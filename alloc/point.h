@@ -3,6 +3,9 @@
  * Named points: the places where the harness may stop the world. In the library as it ships they
  * are nothing; in the library built for the harness (TMF_FAULTS) each is a libfiu point of failure.
  * The table of all names, a sentence each, is faults/points.c; a test keeps it equal to the source.
+ *
+ * Mutants: a bug that is there only while the harness has switched it on, to see whether it would
+ * notice. Their table is faults/mutants.c.
  */
 #ifndef TMF_POINT_H
 #define TMF_POINT_H
@@ -12,9 +15,11 @@
 #define FIU_ENABLE 1
 #endif
 #include <fiu.h>
-#define TMF_POINT(name) ((void)fiu_fail(name))
+#define TMF_POINT(name)  ((void)fiu_fail(name))
+#define TMF_MUTANT(name) (fiu_fail("mutant/" name) != 0)
 #else
-#define TMF_POINT(name) ((void)0)
+#define TMF_POINT(name)  ((void)0)
+#define TMF_MUTANT(name) (0)
 #endif
 
 #endif

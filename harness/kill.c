@@ -22,6 +22,7 @@
 #include "harness/progress.h"
 #include "harness/random.h"
 #include "harness/result.h"
+#include "harness/scatter.h"
 
 #define TRANSACTIONS    ((uint64_t)12) /* of a life */
 #define RECOVERY_PERIOD 8              /* one case in so many is tried with deaths in recovery, */
@@ -74,25 +75,6 @@ static uint64_t now_us(void)
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
-
-static uint64_t common_divisor(uint64_t left, uint64_t right)
-{
-    while (right) {
-        uint64_t rest = left % right;
-        left = right;
-        right = rest;
-    }
-    return left;
-}
-
-/* The round-th of `hits` numbers from 1 to `hits`, in an order that jumps about. */
-static uint64_t scattered_hit(uint64_t round, uint64_t hits, uint64_t seed)
-{
-    uint64_t stride = hits * 618 / 1000 + 1;
-    while (common_divisor(stride, hits) != 1)
-        stride++;
-    return (seed % hits + round * stride) % hits + 1;
 }
 
 /* A death for every hit counted since the last reset, in rounds. false: no memory. */

@@ -14,13 +14,9 @@
 #include "faults/points.h"
 #include "harness/command.h"
 
-#define LIMIT_SECONDS 20                /* for a child; it takes milliseconds */
-#define GROWTH        ((size_t)1 << 20) /* bytes, of the second half; the block map grows too */
-#define HOLD_PERIOD   3                 /* transactions before the lock is let go */
+#define LIMIT_SECONDS 20 /* for a child; it takes milliseconds */
 #define SHRINK_TRIES  120
 #define CASE_FOLDER   "case"
-
-enum { LIVED = 0, FAILED = 1 };
 
 void kill_case_format(const struct kill_case *one, char *to)
 {
@@ -145,7 +141,7 @@ int kill_stage_make(const char *dir, struct kill_stage *out)
 struct job {
     const struct kill_case *one;
     struct kill_life *life;
-    char path[PATH_MAX + sizeof("/storage")];
+    char path[KILL_PATH_MAX];
 };
 
 static int failed(struct kill_life *life, const char *doing, uint64_t k, int error)
@@ -191,7 +187,7 @@ static int transact_all(const struct job *job, tmf_storage *storage, uint64_t fi
         int error = writer ? 0 : tmf_write_begin(storage, &writer);
         status = error ? failed(job->life, "beginning transaction", k, error)
                        : transact(job, writer, k, &ticket);
-        if (k % HOLD_PERIOD == 0 || k == last || status != LIVED) {
+        if (k % KILL_HOLD_PERIOD == 0 || k == last || status != LIVED) {
             tmf_write_end(writer);
             writer = NULL;
             error = tmf_wait(storage, ticket);
@@ -229,15 +225,19 @@ static int refuse(tmf_writer *writer, void *root, uint64_t seed)
     return ECANCELED;
 }
 
-/* A creation whose initialiser fails; nothing of it may be in the way of the next. */
-static int fail_to_create(const struct job *job)
+int kill_give_up_creation(const struct workload_place *place, const char *path)
 {
-    struct workload refusing = *job->one->place.workload;
-    struct workload_place place = job->one->place;
+    struct workload refusing = *place->workload;
+    struct workload_place refused = *place;
     tmf_storage *storage;
     refusing.init = refuse;
-    place.workload = &refusing;
-    int error = workload_create(&place, job->path, &storage);
+    refused.workload = &refusing;
+    return workload_create(&refused, path, &storage);
+}
+
+static int fail_to_create(const struct job *job)
+{
+    int error = kill_give_up_creation(&job->one->place, job->path);
     return error == ECANCELED ? LIVED : failed(job->life, "giving up creation", 0, error);
 }
 
@@ -250,7 +250,7 @@ static int live(void *context)
     if (status == LIVED)
         status = live_session(job, size, 1, half);
     if (status == LIVED)
-        status = live_session(job, size + GROWTH, half + 1, job->one->transactions);
+        status = live_session(job, size + KILL_GROWTH, half + 1, job->one->transactions);
     return status;
 }
 
@@ -272,11 +272,7 @@ static int judge(void *context)
     return LIVED;
 }
 
-/* What was known, and what went wrong. Returns false. */
-static bool violated(const struct kill_life *life, struct kill_outcome *out, const char *format,
-                     ...) __attribute__((format(printf, 3, 4)));
-static bool violated(const struct kill_life *life, struct kill_outcome *out, const char *format,
-                     ...)
+bool kill_violated(const struct kill_life *life, struct kill_outcome *out, const char *format, ...)
 {
     char recovered[32] = "nothing";
     if (life->verdict.recovered != VERDICT_UNKNOWN)
@@ -299,12 +295,21 @@ static int case_path(const struct kill_stage *stage, char path[PATH_MAX])
     return length < PATH_MAX ? 0 : ENAMETOOLONG;
 }
 
-static void prepare(const struct kill_stage *stage, const struct kill_case *one, struct job *out)
+int kill_fresh(const struct kill_stage *stage)
 {
     char folder[PATH_MAX];
-    case_path(stage, folder);
+    return scratch_fresh(&stage->scratch, CASE_FOLDER, folder);
+}
+
+void kill_path(const struct kill_stage *stage, char path[KILL_PATH_MAX])
+{
+    snprintf(path, KILL_PATH_MAX, "%s/%s/storage", stage->scratch.path, CASE_FOLDER);
+}
+
+static void prepare(const struct kill_stage *stage, const struct kill_case *one, struct job *out)
+{
     *out = (struct job){.one = one, .life = stage->life};
-    snprintf(out->path, sizeof(out->path), "%s/storage", folder);
+    kill_path(stage, out->path);
 }
 
 static void sleep_us(uint64_t us)
@@ -313,16 +318,15 @@ static void sleep_us(uint64_t us)
     nanosleep(&time, NULL);
 }
 
-/* Runs a child that may die by the death it was given, and by no other. */
-static bool run_deadly(struct kill_stage *stage, int (*body)(void *), struct job *job,
-                       const char *who, uint64_t after_us, struct kill_outcome *out)
+bool kill_run_child(struct kill_stage *stage, int (*body)(void *), void *context, const char *who,
+                    uint64_t after_us, struct kill_outcome *out)
 {
     pid_t pid;
     struct child_end end;
     char how[128];
-    int error = child_start(body, job, LIMIT_SECONDS, &pid);
+    int error = child_start(body, context, LIMIT_SECONDS, &pid);
     if (error)
-        return violated(stage->life, out, "starting a child failed: %s", strerror(error));
+        return kill_violated(stage->life, out, "starting a child failed: %s", strerror(error));
     if (after_us) {
         sleep_us(after_us);
         kill(pid, SIGKILL);
@@ -334,28 +338,27 @@ static bool run_deadly(struct kill_stage *stage, int (*body)(void *), struct job
         return true;
     child_explain(&end, how, sizeof(how));
     bool told = end.exited && end.code == FAILED;
-    return violated(stage->life, out, "%s %s", who, told ? stage->life->what : how);
+    return kill_violated(stage->life, out, "%s %s", who, told ? stage->life->what : how);
 }
 
 bool kill_leave(struct kill_stage *stage, const struct kill_case *one, struct kill_outcome *out)
 {
     *out = (struct kill_outcome){.holds = true};
     *stage->life = (struct kill_life){.verdict.recovered = VERDICT_UNKNOWN};
-    char folder[PATH_MAX];
-    int error = scratch_fresh(&stage->scratch, CASE_FOLDER, folder);
+    int error = kill_fresh(stage);
     if (error)
-        return violated(stage->life, out, "making the folder %s failed: %s", folder,
-                        strerror(error));
+        return kill_violated(stage->life, out, "making a folder for the case failed: %s",
+                             strerror(error));
     faults_points_reset();
     if (one->death.hit)
         faults_die_at(one->death.point, one->death.hit);
     struct job job;
     prepare(stage, one, &job);
     uint64_t after_us = one->death.hit ? 0 : one->after_us;
-    bool held = run_deadly(stage, live, &job, "the life before the failure:", after_us, out);
+    bool held = kill_run_child(stage, live, &job, "the life before the failure:", after_us, out);
     /* A death that no one asked for is a crash, or somebody else's kill. */
     if (held && out->reached && !one->death.hit && !after_us)
-        return violated(stage->life, out, "the life was killed from outside");
+        return kill_violated(stage->life, out, "the life was killed from outside");
     return held;
 }
 
@@ -367,7 +370,7 @@ bool kill_recover(struct kill_stage *stage, const struct kill_case *one, struct 
     struct job job;
     prepare(stage, one, &job);
     bool reached = out->reached;
-    bool held = run_deadly(stage, recover, &job, "recovery:", 0, out);
+    bool held = kill_run_child(stage, recover, &job, "recovery:", 0, out);
     out->reached = reached;
     return held;
 }
@@ -380,15 +383,15 @@ bool kill_judge(struct kill_stage *stage, const struct kill_case *one, struct ki
     struct child_end end;
     int error = child_run(judge, &job, LIMIT_SECONDS, &end);
     if (error)
-        return violated(stage->life, out, "starting a child failed: %s", strerror(error));
+        return kill_violated(stage->life, out, "starting a child failed: %s", strerror(error));
     if (!end.exited || end.code != LIVED) {
         char how[128];
         child_explain(&end, how, sizeof(how));
         out->timed_out = end.timed_out;
-        return violated(stage->life, out, "what opened the storage afterwards %s", how);
+        return kill_violated(stage->life, out, "what opened the storage afterwards %s", how);
     }
     const struct verdict *verdict = &stage->life->verdict;
-    return verdict->holds || violated(stage->life, out, "%s", verdict->difference.what);
+    return verdict->holds || kill_violated(stage->life, out, "%s", verdict->difference.what);
 }
 
 bool kill_case_run(struct kill_stage *stage, const struct kill_case *one, struct kill_outcome *out)

@@ -25,8 +25,11 @@
 
 /* Small enough that it is full in mid-life, and that some transactions need more: the log grows
  * and is cut again. Bytes. */
-#define KILL_LOG_SIZE ((size_t)24 << 10)
-#define KILL_TEXT_MAX ((size_t)512)
+#define KILL_LOG_SIZE    ((size_t)24 << 10)
+#define KILL_TEXT_MAX    ((size_t)512)
+#define KILL_PATH_MAX    (PATH_MAX + sizeof("/storage"))
+#define KILL_GROWTH      ((size_t)1 << 20) /* bytes, of the second half; the block map grows too */
+#define KILL_HOLD_PERIOD 3                 /* transactions before the lock is let go */
 
 /* At the hit-th hit of a point; hit 0: not at all. */
 struct kill_death {
@@ -84,6 +87,26 @@ bool kill_judge(struct kill_stage *stage, const struct kill_case *one, struct ki
 
 /* All of them. */
 bool kill_case_run(struct kill_stage *stage, const struct kill_case *one, struct kill_outcome *out);
+
+/* ---- what the cases of other fault models are made of too */
+
+/* What a child's body returns: FAILED with life->what said. */
+enum { LIVED = 0, FAILED = 1 };
+
+/* An empty folder for the case, 0 or an errno; and the path of the storage in it. */
+int kill_fresh(const struct kill_stage *stage);
+void kill_path(const struct kill_stage *stage, char path[KILL_PATH_MAX]);
+
+/* A creation whose initialiser fails; nothing of it may be in the way of the next. ECANCELED. */
+int kill_give_up_creation(const struct workload_place *place, const char *path);
+
+/* Runs a child that may be killed, by itself or after some time, and dies in no other way. */
+bool kill_run_child(struct kill_stage *stage, int (*body)(void *), void *context, const char *who,
+                    uint64_t after_us, struct kill_outcome *out);
+
+/* Says what was known and what went wrong. Returns false. */
+bool kill_violated(const struct kill_life *life, struct kill_outcome *out, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 
 /* Copies the storage of the case to or from a folder of that name beside it. 0 or an errno. */
 int kill_save(const struct kill_stage *stage, const char *name);

@@ -2,6 +2,7 @@
 /* tmf list: what there is to choose from, a sentence each. */
 #include <string.h>
 
+#include "faults/mutants.h"
 #include "faults/points.h"
 #include "harness/command.h"
 #include "harness/strategy.h"
@@ -40,8 +41,13 @@ static const char *engine_about(size_t n)
 
 static const char *mutant_name(size_t n)
 {
-    (void)n;
-    return NULL;
+    const struct faults_mutant *mutant = faults_mutant_at(n);
+    return mutant ? mutant->name : NULL;
+}
+
+static const char *mutant_about(size_t n)
+{
+    return faults_mutant_at(n)->about;
 }
 
 /* What a strategy outlives, and whether it can be used here; what is missing comes below. */
@@ -69,7 +75,7 @@ static const struct kind {
 } kinds[] = {
     {"points", point_name, point_about},          {"strategies", tmf_strategy_name, NULL},
     {"indexes", tmf_index_name, tmf_index_about}, {"workloads", workload_name, workload_about},
-    {"engines", engine_name, engine_about},       {"mutants", mutant_name, NULL},
+    {"engines", engine_name, engine_about},       {"mutants", mutant_name, mutant_about},
 };
 #define KIND_COUNT (sizeof(kinds) / sizeof(kinds[0]))
 

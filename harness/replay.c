@@ -6,66 +6,113 @@
 #include <errno.h>
 #include <string.h>
 
-#include "harness/kill_case.h"
+#include "harness/error_case.h"
 #include "harness/progress.h"
 #include "harness/result.h"
 #include "harness/strategy.h"
 
 #define TRIES_AT_RANDOM 300
 
-static void run_case(struct kill_stage *stage, const struct kill_case *one, const char *name,
-                     struct result *result)
+/* A case of either kind. */
+struct replayed {
+    bool is_error;
+    struct kill_case kill;
+    struct error_case error;
+    struct kill_stage *stage;
+    struct error_stage errors;
+};
+
+static bool parse(const char *name, struct replayed *out)
+{
+    *out = (struct replayed){.is_error = false};
+    out->is_error = error_case_parse(name, &out->error);
+    return out->is_error || kill_case_parse(name, &out->kill);
+}
+
+static int make_stage(const char *dir, struct replayed *replayed, struct kill_stage *kill)
+{
+    if (!replayed->is_error)
+        return kill_stage_make(dir, kill);
+    int error = error_stage_make(dir, &replayed->errors);
+    *kill = replayed->errors.kill;
+    return error;
+}
+
+static bool try_once(struct replayed *replayed, struct kill_outcome *outcome)
+{
+    return replayed->is_error ? error_case_run(&replayed->errors, &replayed->error, outcome)
+                              : kill_case_run(replayed->stage, &replayed->kill, outcome);
+}
+
+static void run_case(struct replayed *replayed, const char *name, struct result *result)
 {
     struct kill_outcome outcome;
+    const struct kill_case *one = &replayed->kill;
     bool at_random = !one->death.hit && one->after_us;
     int tries = at_random ? TRIES_AT_RANDOM : 1;
     bool holds = true;
     for (int n = 0; n < tries && holds; n++) {
         progress_show("try %d of %d", n + 1, tries);
-        holds = kill_case_run(stage, one, &outcome);
+        holds = try_once(replayed, &outcome);
         result_add_cases(result, 1);
     }
     char replay[KILL_TEXT_MAX + 32];
     snprintf(replay, sizeof(replay), "tmf replay '%s'", name);
+    bool may_miss = replayed->is_error ? replayed->error.fault.row != NULL : one->death.hit > 0;
     if (!holds)
         result_fail(result, name, outcome.what, replay);
     else if (at_random)
         fprintf(result_text(result), "it held %d times; a random instant is not hit for certain\n",
                 tries);
-    else if (!outcome.reached && one->death.hit)
+    else if (!outcome.reached && may_miss)
         fputs("it holds, but the point was not reached: has the code changed since?\n",
               result_text(result));
     else
         fputs("it holds\n", result_text(result));
 }
 
+static void clear_up(struct replayed *replayed, struct result *result)
+{
+    bool keep = result_violations(result) > 0;
+    if (replayed->is_error)
+        error_stage_remove(&replayed->errors, keep);
+    else if (!keep)
+        scratch_remove(replayed->stage->scratch.path);
+    if (keep)
+        fprintf(result_text(result), "the storage, after recovery: %s/case/storage.odb\n",
+                replayed->stage->scratch.path);
+}
+
 static int replay_run(const struct arguments *arguments)
 {
     const char *name = arguments->words[0];
-    struct kill_case one;
-    struct kill_stage stage;
+    struct replayed replayed;
+    struct kill_stage kill;
     if (kill_switch_on(arguments) != STATUS_HELD)
         return STATUS_CANNOT;
-    if (!kill_case_parse(name, &one))
+    if (!parse(name, &replayed))
         return command_fail(arguments, STATUS_USAGE,
                             "'%s' is no case; take the line that reported it, as "
                             "kill:undo-fsync:rb-twin:64:bank:seed=7:txns=12:point=P:hit=3",
                             name);
+    const char *strategy =
+        replayed.is_error ? replayed.error.life.place.strategy : replayed.kill.place.strategy;
     char missing[256];
-    if (!strategy_is_available(one.place.strategy, missing, sizeof(missing)))
+    if (!strategy_is_available(strategy, missing, sizeof(missing)))
         return command_fail(arguments, STATUS_CANNOT, "%s", missing);
-    int error = kill_stage_make(arguments->dir, &stage);
+    int error = make_stage(arguments->dir, &replayed, &kill);
     if (error)
         return command_fail(arguments, STATUS_CANNOT,
                             "making a folder to work in failed: %s; choose another by --dir",
                             strerror(error));
+    replayed.stage = &kill;
+    if (replayed.is_error && replayed.error.fault.row &&
+        !error_can_run(&replayed.errors, replayed.error.fault.row))
+        return command_fail(arguments, STATUS_CANNOT, "no disk of its own can be mounted here: %s",
+                            strerror(replayed.errors.disk_error));
     struct result *result = result_new(arguments);
-    run_case(&stage, &one, name, result);
-    if (result_violations(result) == 0)
-        scratch_remove(stage.scratch.path);
-    else
-        fprintf(result_text(result), "the storage, after recovery: %s/case/storage.odb\n",
-                stage.scratch.path);
+    run_case(&replayed, name, result);
+    clear_up(&replayed, result);
     return result_finish(result);
 }
 

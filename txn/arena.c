@@ -3,6 +3,7 @@
 #include "txn/arena.h"
 
 #include <errno.h>
+#include <string.h>
 #include <sys/mman.h>
 
 #include "tmf_errors.h"
@@ -124,12 +125,27 @@ int tmf_arena_detach(struct tmf_arena *arena)
     return error;
 }
 
-int tmf_arena_substitute(struct tmf_arena *arena, uint64_t page)
+static int map_memory(unsigned char *at)
 {
     const struct tmf_arena memory = {.fd = -1};
+    return map_at(&memory, at, TMF_PAGE_SIZE, PROT_READ | PROT_WRITE,
+                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, 0);
+}
+
+int tmf_arena_copy(struct tmf_arena *arena, uint64_t page, unsigned char *copy)
+{
     unsigned char *at = arena->base + page * TMF_PAGE_SIZE;
-    int error = map_at(&memory, at, TMF_PAGE_SIZE, PROT_READ | PROT_WRITE,
-                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, 0);
+    memcpy(copy, at, TMF_PAGE_SIZE);
+    int error = map_memory(at);
+    if (!error)
+        memcpy(at, copy, TMF_PAGE_SIZE);
+    return error;
+}
+
+int tmf_arena_substitute(struct tmf_arena *arena, uint64_t page)
+{
+    unsigned char *at = arena->base + page * TMF_PAGE_SIZE;
+    int error = map_memory(at);
     return error ? error : tmf_file_read(arena->fd, at, TMF_PAGE_SIZE, page * TMF_PAGE_SIZE);
 }
 

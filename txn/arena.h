@@ -50,6 +50,10 @@ int tmf_arena_detach(struct tmf_arena *arena);
 /* [signal] Puts memory in place of a page of the private copy that the file cannot provide. */
 int tmf_arena_substitute(struct tmf_arena *arena, uint64_t page);
 
+/* [signal] The same for a page that the file does provide and that must not be stored to; `copy` is
+ * room for a page. */
+int tmf_arena_copy(struct tmf_arena *arena, uint64_t page, unsigned char *copy);
+
 /* Maps the file again, read-only, shared or as is_private says, dropping what was stored. */
 int tmf_arena_attach(struct tmf_arena *arena);
 

@@ -160,9 +160,10 @@ static int check_sizes(const struct tmf_storage *storage, const tmf_options *opt
 static int make_files(struct tmf_storage *storage, const tmf_options *options, size_t size)
 {
     uint64_t id = 0;
-    if (tmf_io->getrandom(&id, sizeof(id), 0) != (ssize_t)sizeof(id))
-        return tmf_fail(EIO, "creating '%s': drawing its id", storage->odb_path);
-    int error = make_log(storage, id, options->log_size);
+    int error = tmf_draw(&id, sizeof(id));
+    if (error)
+        return tmf_fail(error, "creating '%s': drawing its id", storage->odb_path);
+    error = make_log(storage, id, options->log_size);
     return error ? error : make_odb(storage, options, id, size);
 }
 

@@ -27,23 +27,33 @@ static void fault_unlock(struct tmf_storage *storage)
     atomic_flag_clear_explicit(&storage->fault_lock, memory_order_release);
 }
 
-/* With fault_lock. An error: not even that could be done. */
-static int doom(struct tmf_storage *storage, int error)
+/*
+ * With fault_lock. Where the arena cannot be made a copy as a whole, it becomes one page by page,
+ * as they are stored to.
+ */
+static void doom(struct tmf_storage *storage, int error)
 {
-    int failed = storage->strategy->doom(storage);
-    if (failed)
-        return failed;
+    storage->doomed_by_page = storage->strategy->doom(storage) != 0;
+    storage->arena.detached = true;
     storage->doom_error = error;
     storage->state = TMF_DOOMED;
-    return 0;
 }
 
-int tmf_doom(struct tmf_storage *storage, int error)
+void tmf_doom(struct tmf_storage *storage, int error)
 {
     fault_lock(storage);
-    int failed = storage->state == TMF_DOOMED ? 0 : doom(storage, error);
+    if (storage->state != TMF_DOOMED)
+        doom(storage, error);
     fault_unlock(storage);
-    return failed;
+}
+
+/* For a page of a doomed transaction that must not be, or cannot be, stored to. */
+static bool mend_page(struct tmf_storage *storage, uint64_t page, bool bus)
+{
+    if (bus)
+        return tmf_arena_substitute(&storage->arena, page) == 0;
+    return !storage->doomed_by_page ||
+           tmf_arena_copy(&storage->arena, page, storage->log.record) == 0;
 }
 
 /*
@@ -61,7 +71,8 @@ static bool bus_fault(struct tmf_storage *storage, uint64_t page)
             return true;
         error = errno;
     }
-    return doom(storage, error) == 0;
+    doom(storage, error);
+    return !storage->doomed_by_page || mend_page(storage, page, true);
 }
 
 static bool store_fault(struct tmf_storage *storage, uint64_t page)
@@ -69,7 +80,10 @@ static bool store_fault(struct tmf_storage *storage, uint64_t page)
     if (storage->writer.creating || (storage->strategy->declared_only && !storage->heap_stores))
         return false;
     int error = storage->strategy->fault(storage, page, 1);
-    return !error || doom(storage, error) == 0;
+    if (!error)
+        return true;
+    doom(storage, error);
+    return mend_page(storage, page, false);
 }
 
 bool tmf_transaction_fault(struct tmf_storage *storage, const void *address, bool bus)
@@ -85,8 +99,8 @@ bool tmf_transaction_fault(struct tmf_storage *storage, const void *address, boo
     case TMF_APPLYING:
         handled = bus && bus_fault(storage, page);
         break;
-    case TMF_DOOMED: /* a store: by another thread, after this one's was stopped */
-        handled = !bus || tmf_arena_substitute(&storage->arena, page) == 0;
+    case TMF_DOOMED: /* a store: perhaps by another thread, after this one's was stopped */
+        handled = mend_page(storage, page, bus);
         break;
     default:
         break;
@@ -106,7 +120,7 @@ int tmf_transaction_touch(struct tmf_storage *storage, uint64_t first, uint64_t 
     int error = storage->state == TMF_DOOMED ? storage->doom_error
                                              : storage->strategy->fault(storage, first, count);
     if (error && storage->state != TMF_DOOMED)
-        (void)doom(storage, error);
+        doom(storage, error);
     fault_unlock(storage);
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
     return error;

@@ -8,6 +8,7 @@
 #include <limits.h>
 #include <string.h>
 
+#include "alloc/point.h"
 #include "tmf_errors.h"
 #include "txn/io.h"
 
@@ -16,7 +17,7 @@ int tmf_file_read(int fd, void *to, size_t size, uint64_t at)
     unsigned char *bytes = to;
     while (size > 0) {
         ssize_t got = tmf_io->pread(fd, bytes, size, (off_t)at);
-        if (got < 0 && errno == EINTR)
+        if (got < 0 && errno == EINTR && !TMF_MUTANT("interrupted-read"))
             continue;
         if (got < 0)
             return errno;
@@ -40,6 +41,8 @@ int tmf_file_write(int fd, const void *from, size_t size, uint64_t at)
             return errno;
         if (put == 0)
             return EIO; /* no progress and no reason given: never loop on it */
+        if (TMF_MUTANT("short-write"))
+            return 0;
         bytes += put;
         size -= (size_t)put;
         at += (uint64_t)put;
@@ -95,6 +98,19 @@ int tmf_file_sync_folder(const char *path)
     if (error)
         return error;
     error = tmf_io->fsync(fd) != 0 ? errno : 0;
+    if (error && TMF_MUTANT("folder-left-open"))
+        return error;
     (void)tmf_io->close(fd);
     return error;
+}
+
+int tmf_draw(void *to, size_t size)
+{
+    ssize_t got;
+    do {
+        got = tmf_io->getrandom(to, size, 0);
+    } while (got < 0 && errno == EINTR);
+    if (got < 0)
+        return errno;
+    return (size_t)got == size ? 0 : EIO; /* up to 256 bytes come whole */
 }

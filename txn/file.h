@@ -21,6 +21,9 @@ int tmf_file_size(int fd, uint64_t *out);
 /* Opens with O_CLOEXEC. */
 int tmf_file_open(const char *path, int flags, int *out);
 
+/* Random bytes, at most 256. */
+int tmf_draw(void *to, size_t size);
+
 /* Makes the names in the folder of `path` durable. */
 int tmf_file_sync_folder(const char *path);
 

@@ -106,12 +106,13 @@ int tmf_log_create(struct tmf_log *log, int fd, uint64_t id, uint64_t size)
                             .size = size,
                             .size_kept = size,
                             .durable = true};
-    if (tmf_io->getrandom(&log->salt, sizeof(log->salt), 0) != (ssize_t)sizeof(log->salt))
-        return EIO;
+    int error = tmf_draw(&log->salt, sizeof(log->salt));
+    if (error)
+        return error;
     if (tmf_io->ftruncate(fd, 0) != 0)
         return errno;
     TMF_POINT("txn/create/log-empty");
-    int error = tmf_file_zero(fd, 0, size);
+    error = tmf_file_zero(fd, 0, size);
     if (!error)
         error = slot_write(log, log->turn, TMF_LOG_UNDO, 0);
     TMF_POINT("txn/create/log-written");

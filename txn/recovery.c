@@ -29,8 +29,11 @@
 
 int tmf_poison(struct tmf_storage *storage, int error)
 {
+    if (TMF_MUTANT("not-poisoned"))
+        return error;
     storage->poisoned = error;
-    tmf_log_set_poison(&storage->log, error);
+    if (!TMF_MUTANT("poison-not-told"))
+        tmf_log_set_poison(&storage->log, error);
     return error;
 }
 
@@ -39,7 +42,9 @@ int tmf_sync_arena(struct tmf_storage *storage)
     if (storage->durability == TMF_DURABILITY_PROCESS)
         return 0;
     storage->stats.syncs++;
-    return tmf_io->fdatasync(storage->odb_fd) == 0 ? 0 : tmf_poison(storage, errno);
+    if (tmf_io->fdatasync(storage->odb_fd) == 0 || TMF_MUTANT("arena-sync-ignored"))
+        return 0;
+    return tmf_poison(storage, errno);
 }
 
 /* ---- settling */
@@ -128,7 +133,8 @@ int tmf_recover(struct tmf_storage *storage, const struct tmf_log_state *state,
     return error ? tmf_fail(error, "recovering '%s'", storage->odb_path) : 0;
 }
 
-/* Another process may have made the arena larger, or undone that it was. */
+/* Another process may have made the arena larger, or undone that it was. A strategy that follows
+ * only in part is of no use any more here: the storage is to be opened anew. */
 int tmf_follow_growth(struct tmf_storage *storage)
 {
     uint64_t size = tmf_header(storage)->size;
@@ -140,8 +146,10 @@ int tmf_follow_growth(struct tmf_storage *storage)
         error = TMF_ECORRUPT;
     if (!error)
         error = tmf_arena_extend(&storage->arena, size);
-    if (!error)
+    if (!error) {
         error = storage->strategy->resize(storage);
+        storage->poisoned = error;
+    }
     return error ? tmf_fail(error, "following '%s' to %llu bytes", storage->odb_path,
                             (unsigned long long)size)
                  : 0;

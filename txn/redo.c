@@ -99,10 +99,10 @@ int tmf_redo_committed(struct tmf_storage *storage, uint64_t page, unsigned char
     *is_new = !*out;
     if (*out)
         return 0;
-    *out = tmf_shadow_add(shadows, page);
-    if (!*out)
-        return ENOMEM;
-    int error = tmf_file_read(storage->odb_fd, *out, TMF_PAGE_SIZE, page * TMF_PAGE_SIZE);
+    int error = tmf_shadow_add(shadows, page, out);
+    if (error)
+        return error;
+    error = tmf_file_read(storage->odb_fd, *out, TMF_PAGE_SIZE, page * TMF_PAGE_SIZE);
     if (error)
         tmf_shadow_drop_last(shadows);
     return error;

@@ -75,7 +75,7 @@ static int paint_shadows(struct tmf_storage *storage)
     return error;
 }
 
-int tmf_redo_remap(struct tmf_storage *storage)
+static int remap(struct tmf_storage *storage)
 {
     struct tmf_redo_state *state = tmf_redo_state(storage);
     int error = tmf_arena_attach(&storage->arena);
@@ -90,6 +90,15 @@ int tmf_redo_remap(struct tmf_storage *storage)
     expect_stores(storage);
     error = stop_stores(storage, paint_shadows(storage));
     return error ? error : tmf_redo_watch(storage);
+}
+
+/* What was left half done shows neither old nor new content: it is to be mapped anew. */
+int tmf_redo_remap(struct tmf_storage *storage)
+{
+    int error = remap(storage);
+    if (error)
+        storage->arena.detached = true;
+    return error;
 }
 
 /* ---- stray stores */

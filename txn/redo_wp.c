@@ -81,13 +81,23 @@ static int open_uffd(int *out)
     return 0;
 }
 
+/* How many regions were found, or -1 and errno. */
+static int ask_for_pages(int pagemap_fd, struct scan_request *request)
+{
+    int found;
+    do {
+        found = tmf_io->ioctl(pagemap_fd, PAGEMAP_SCAN_REQUEST, request);
+    } while (found < 0 && errno == EINTR);
+    return found;
+}
+
 static int open_pagemap(int *out)
 {
     struct scan_request nothing = {.size = sizeof(nothing), .return_mask = PAGE_WRITTEN};
     int error = tmf_file_open("/proc/self/pagemap", O_RDONLY, out);
     if (error)
         return missing(error, "/proc/self/pagemap");
-    if (tmf_io->ioctl(*out, PAGEMAP_SCAN_REQUEST, &nothing) >= 0)
+    if (ask_for_pages(*out, &nothing) >= 0)
         return 0;
     error = errno;
     (void)tmf_io->close(*out);
@@ -232,9 +242,7 @@ static int scan(struct tmf_storage *storage, uint64_t first, uint64_t count)
                                    .category_mask = PAGE_WRITTEN,
                                    .return_mask = PAGE_WRITTEN};
     while (request.start < request.end) {
-        int found = tmf_io->ioctl(storage->pagemap_fd, PAGEMAP_SCAN_REQUEST, &request);
-        if (found < 0 && errno == EINTR)
-            continue;
+        int found = ask_for_pages(storage->pagemap_fd, &request);
         if (found < 0)
             return errno;
         for (int n = 0; n < found; n++)

@@ -81,19 +81,22 @@ static int add_chunk(struct tmf_shadows *shadows)
     void *memory = tmf_io->mmap(NULL, CHUNK_SHADOWS * TMF_PAGE_SIZE, PROT_READ | PROT_WRITE,
                                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
     if (memory == MAP_FAILED)
-        return ENOMEM;
+        return errno;
     chunks[shadows->chunk_count++] = memory;
     return 0;
 }
 
-unsigned char *tmf_shadow_add(struct tmf_shadows *shadows, uint64_t page)
+int tmf_shadow_add(struct tmf_shadows *shadows, uint64_t page, unsigned char **out)
 {
-    if (shadows->count == shadows->chunk_count * CHUNK_SHADOWS && add_chunk(shadows) != 0)
-        return NULL;
+    bool is_full = shadows->count == shadows->chunk_count * CHUNK_SHADOWS;
+    int error = is_full ? add_chunk(shadows) : 0;
+    if (error)
+        return error;
     uint32_t slot = shadows->count++;
     shadows->pages[slot] = page;
     shadows->slots[page] = slot + 1;
-    return memory_of(shadows, slot);
+    *out = memory_of(shadows, slot);
+    return 0;
 }
 
 void tmf_shadow_drop_last(struct tmf_shadows *shadows)

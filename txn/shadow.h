@@ -28,8 +28,8 @@ void tmf_shadows_close(struct tmf_shadows *shadows);
 /* The page's shadow, or NULL. */
 unsigned char *tmf_shadow_find(const struct tmf_shadows *shadows, uint64_t page);
 
-/* A new shadow for a page that has none, of undefined content; NULL: no memory. */
-unsigned char *tmf_shadow_add(struct tmf_shadows *shadows, uint64_t page);
+/* A new shadow for a page that has none, of undefined content. 0 or an errno. */
+int tmf_shadow_add(struct tmf_shadows *shadows, uint64_t page, unsigned char **out);
 
 /* Takes the shadow back that was added last. */
 void tmf_shadow_drop_last(struct tmf_shadows *shadows);

@@ -60,8 +60,9 @@ struct tmf_storage {
 
     _Atomic int state; /* enum tmf_state */
     atomic_flag fault_lock;
-    int doom_error;    /* under fault_lock */
-    uint64_t bus_page; /* last page that SIGBUS was about, plus one; under fault_lock */
+    int doom_error;      /* under fault_lock */
+    bool doomed_by_page; /* the arena is no copy as a whole; under fault_lock */
+    uint64_t bus_page;   /* last page that SIGBUS was about, plus one; under fault_lock */
 
     struct tmf_writer writer;
     tmf_stats stats; /* changed under the exclusive lock; faults under fault_lock */
@@ -109,7 +110,7 @@ int tmf_poison(struct tmf_storage *storage, int error);
 int tmf_sync_arena(struct tmf_storage *storage);
 
 /* fault.c [signal]: from now on stores reach nothing; commit returns `error`. */
-int tmf_doom(struct tmf_storage *storage, int error);
+void tmf_doom(struct tmf_storage *storage, int error);
 /* [signal] A fault at `address`: true if it was a store of ours, and may be made again. */
 bool tmf_transaction_fault(struct tmf_storage *storage, const void *address, bool bus);
 int tmf_transaction_touch(struct tmf_storage *storage, uint64_t first, uint64_t count);

@@ -16,6 +16,7 @@ int tmf_transaction_begin(struct tmf_storage *storage)
     if (error)
         return tmf_fail(error, "beginning a transaction of '%s'", storage->odb_path);
     storage->doom_error = 0;
+    storage->doomed_by_page = false;
     storage->bus_page = 0;
     storage->state = TMF_ACTIVE;
     return 0;
@@ -33,7 +34,7 @@ int tmf_stop_stores(struct tmf_storage *storage)
 /* The step did not end as it should: whatever is stored now must reach nothing. */
 static int fall(struct tmf_storage *storage, int error, const char *doing)
 {
-    (void)tmf_doom(storage, error);
+    tmf_doom(storage, error);
     return tmf_fail(error, "%s '%s'", doing, storage->odb_path);
 }
 

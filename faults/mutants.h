@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Mutants: bugs that are in the library built for the harness and sleep until they are switched on
+ * (TMF_MUTANT in alloc/point.h). A harness that does not find them would not find such bugs of ours
+ * either.
+ */
+#ifndef FAULTS_MUTANTS_H
+#define FAULTS_MUTANTS_H
+
+#include <stddef.h>
+
+struct faults_mutant {
+    const char *name;
+    const char *about; /* what it breaks, a sentence */
+};
+
+/* The n-th mutant; NULL past the last. And by name; NULL: there is none. */
+const struct faults_mutant *faults_mutant_at(size_t n);
+const struct faults_mutant *faults_mutant_find(const char *name);
+
+/* Wakes it, in this process and its children, for good. 0 or an errno. After faults_points_init().
+ */
+int faults_mutant_wake(const struct faults_mutant *mutant);
+
+#endif
