@@ -32,7 +32,7 @@ static int block_of(const tmf_heap *heap, const void *block, size_t size, struct
     bool is_place = run.at << heap->quantum_shift == offset && run.at >= heap->media->first &&
                     run.at < heap->media->end;
     if (!is_place || run.quanta == 0 || run.quanta > heap->media->end - run.at ||
-        !tmf_map_holds(heap, run)) {
+        !tmf_map_holds(heap, run) || tmf_map_pages(heap, run.at).quanta != 0) {
         return TMF_EBADBLOCK;
     }
     *out = run;

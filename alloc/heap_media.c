@@ -46,7 +46,7 @@ static int media_init(tmf_heap *heap, uint64_t header, uint64_t end)
     unsigned link_bits = heap->index->link_bits((size_t)1 << shift);
     uint64_t at = map_place(header, heap->index) >> shift;
     uint64_t covered = tmf_map_plan(0, end, tmf_heap_limit(link_bits), UINT32_MAX);
-    uint64_t first = at + tmf_map_length(shift, covered);
+    uint64_t first = at + tmf_map_length(heap, 0, covered);
     if (end > tmf_heap_limit(link_bits)) {
         return TMF_ENOTSUPPORTED;
     }
@@ -85,6 +85,7 @@ int tmf_heap_create(tmf_heap *heap, void *base, size_t offset, size_t size,
         return error;
     }
     uint64_t first = made.media->first;
+    tmf_map_mark(&made, (struct tmf_run){.at = 0, .quanta = first}, true);
     error = tmf_heap_give(&made, (struct tmf_run){first, made.media->end - first});
     if (error != 0) {
         return error;

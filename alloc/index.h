@@ -18,8 +18,14 @@ struct tmf_index_ops {
     uint32_t id;         /* on the medium; never used again for something else */
     uint32_t area_bytes; /* of its own behind the heap's header, a multiple of 8 */
 
-    /* Bits of a quantum number at this quantum, 32 or 64; 0: the quantum is too small. */
+    /* Bits of a quantum number at this quantum, at most 64; 0: the quantum is too small. */
     unsigned (*link_bits)(size_t quantum);
+
+    /*
+     * Bytes of its own behind the map's pages of an extent that covers `quanta` from `first` on.
+     * They grow with the arena, and are zero in an empty index. NULL: none.
+     */
+    uint64_t (*side_bytes)(uint64_t first, uint64_t quanta);
 
     /* A run becomes free; it touches no other free run. */
     int (*insert)(tmf_heap *heap, struct tmf_run run);

@@ -37,6 +37,8 @@ static const struct faults_point points[] = {
      "resize in place: the old block is out of the map, no new one in"},
     {"alloc/resize/after-copy", "resize by moving: the bytes are in both blocks"},
     {"alloc/map/between-borders", "the map knows a block's start but not its end"},
+    {"alloc/map/mid-summary", "a chunk of the map counts on one level of its summary, not above"},
+    {"alloc/map/before-void", "the last border of a chunk of the map is gone, its bit is not"},
     {"alloc/grow/after-extent", "growth: the map has memory for the new quanta, uncounted"},
     {"alloc/grow/after-end", "growth: the heap ends later, the new bytes are in no block"},
     {"alloc/rb/after-link", "a node hangs in its tree, which is not balanced yet"},
