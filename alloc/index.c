@@ -7,6 +7,7 @@
 static const struct tmf_index_ops *const indexes[] = {
     &tmf_index_rb_twin,
     &tmf_index_rb_twin32,
+    &tmf_index_btree,
 };
 
 static const size_t index_count = sizeof indexes / sizeof indexes[0];

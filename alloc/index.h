@@ -51,6 +51,7 @@ struct tmf_index_ops {
 
 extern const struct tmf_index_ops tmf_index_rb_twin;
 extern const struct tmf_index_ops tmf_index_rb_twin32;
+extern const struct tmf_index_ops tmf_index_btree;
 
 /* NULL: there is no such index. */
 const struct tmf_index_ops *tmf_index_find(const char *name);

@@ -29,13 +29,21 @@ static uint64_t side_place(uint64_t quanta)
            tmf_round_up(tmf_summary_words(quanta / TMF_MAP_CHUNK) * 8, SIDE_ALIGNMENT);
 }
 
+static uint64_t side_bytes(const tmf_heap *heap, uint64_t first, uint64_t quanta)
+{
+    return heap->index->side_bytes != NULL ? heap->index->side_bytes(first, quanta) : 0;
+}
+
 uint64_t tmf_map_length(const tmf_heap *heap, uint64_t first, uint64_t quanta)
 {
-    uint64_t bytes = side_place(quanta);
-    if (heap->index->side_bytes != NULL) {
-        bytes += heap->index->side_bytes(first, quanta);
-    }
+    uint64_t bytes = side_place(quanta) + side_bytes(heap, first, quanta);
     return tmf_round_up(bytes, TMF_HEAP_PAGE) >> heap->quantum_shift;
+}
+
+uint64_t tmf_map_side_bytes(const tmf_heap *heap, uint64_t n)
+{
+    const struct tmf_map_extent *extent = &heap->media->extents[n];
+    return side_bytes(heap, extent->first, extent->quanta);
 }
 
 void *tmf_map_side(const tmf_heap *heap, uint64_t n)

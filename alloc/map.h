@@ -60,8 +60,9 @@ uint64_t tmf_map_plan(uint64_t covered, uint64_t end, uint64_t limit, uint64_t r
  */
 uint64_t tmf_map_length(const tmf_heap *heap, uint64_t first, uint64_t quanta);
 
-/* The bytes of the index in extent n, aligned to 1024, or to the quantum if that is less. */
+/* The bytes of the index in extent n, aligned to 1024, and how many they are. */
 void *tmf_map_side(const tmf_heap *heap, uint64_t n);
+uint64_t tmf_map_side_bytes(const tmf_heap *heap, uint64_t n);
 
 /* Quanta that the map's pages take among the blocks, that is without the first extent. */
 uint64_t tmf_map_inside(const tmf_heap *heap);
