@@ -124,6 +124,10 @@ static int btree_find(tmf_heap *heap, struct tmf_run least, struct tmf_run *out)
     if (key == TMF_KEYTREE_NONE && tree.error == 0) {
         return ENOMEM;
     }
+    /* Keys out of order must not lead a caller that goes on from here round in circles. */
+    if (key < sought || (key == sought && run.at < least.at)) {
+        return TMF_ECORRUPT;
+    }
     *out = run;
     return run.quanta != 0 ? 0 : TMF_ECORRUPT;
 }
