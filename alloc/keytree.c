@@ -60,17 +60,29 @@ static void sour(struct tmf_keytree *tree)
 }
 
 /* The place of node `number`, from 1 on; NULL: no extent has it. */
-static struct keytree_node *node_place(const tmf_heap *heap, uint64_t number)
+static struct keytree_node *node_place(const struct tmf_keytree *tree, uint64_t number)
 {
     uint64_t n = number - 1;
-    for (uint64_t extent = 0; extent < heap->media->extent_count; extent++) {
-        uint64_t nodes = tmf_map_side_bytes(heap, extent) / NODE_BYTES;
-        if (n < nodes) {
-            return (struct keytree_node *)tmf_map_side(heap, extent) + n;
+    if (n < tree->node_count) {
+        return tree->nodes + n;
+    }
+    n -= tree->node_count;
+    for (uint64_t extent = 1; extent < tree->heap->media->extent_count; extent++) {
+        uint64_t count = tmf_map_side_bytes(tree->heap, extent) / NODE_BYTES;
+        if (n < count) {
+            return (struct keytree_node *)tmf_map_side(tree->heap, extent) + n;
         }
-        n -= nodes;
+        n -= count;
     }
     return NULL;
+}
+
+static bool node_holds_count(const struct tmf_keytree *tree, const struct keytree_node *node,
+                             uint64_t number, unsigned level)
+{
+    unsigned min = number == tree->area[ROOT] ? 1 : keys_min(level);
+    return level == FREE_LEVEL ? node->count == 0
+                               : node->count >= min && node->count <= keys_max(level);
 }
 
 /* Node `number` if it is one, of that level, and can be true; else NULL, and the view is sour. */
@@ -78,29 +90,23 @@ static struct keytree_node *node_at(struct tmf_keytree *tree, uint64_t number, u
 {
     struct keytree_node *node = NULL;
     if (number - 1 < tree->area[USED]) {
-        node = node_place(tree->heap, number);
+        node = node_place(tree, number);
     }
-    if (node != NULL) {
-        tree->heap->nodes_visited++;
-        bool is_root = number == tree->area[ROOT];
-        unsigned min = is_root ? 1 : keys_min(level);
-        bool holds = level == FREE_LEVEL ? node->count == 0
-                                         : node->count >= min && node->count <= keys_max(level);
-        if (node->level == level && holds) {
-            return node;
-        }
+    if (node == NULL || node->level != level || !node_holds_count(tree, node, number, level)) {
+        sour(tree);
+        return NULL;
     }
-    sour(tree);
-    return NULL;
+    tree->heap->nodes_visited++;
+    return node;
 }
 
-struct tmf_keytree tmf_keytree_open(tmf_heap *heap)
+void tmf_keytree_open(struct tmf_keytree *tree, tmf_heap *heap)
 {
-    struct tmf_keytree tree = {.heap = heap, .area = heap->media->index_area};
-    if (tree.area[HEIGHT] > TMF_KEYTREE_HEIGHT) {
-        sour(&tree);
-    }
-    return tree;
+    tree->heap = heap;
+    tree->area = heap->media->index_area;
+    tree->nodes = tmf_map_side(heap, 0);
+    tree->node_count = tmf_map_side_bytes(heap, 0) / NODE_BYTES;
+    tree->error = tree->area[HEIGHT] <= TMF_KEYTREE_HEIGHT ? 0 : TMF_ECORRUPT;
 }
 
 /* How many of the keys are below `key`. Without a branch that depends on a key. */
@@ -193,7 +199,7 @@ static struct keytree_node *node_take(struct tmf_keytree *tree, unsigned level, 
         }
     } else {
         number = tree->area[USED] + 1;
-        node = node_place(tree->heap, number);
+        node = node_place(tree, number);
         tree->area[USED] += node != NULL;
     }
     if (node == NULL) {

@@ -47,6 +47,8 @@ struct keytree_node;
 struct tmf_keytree {
     tmf_heap *heap;
     uint64_t *area;
+    struct keytree_node *nodes; /* those in the first extent, and how many */
+    uint64_t node_count;
     int error; /* 0 or TMF_ECORRUPT */
     struct {
         struct keytree_node *node;
@@ -57,7 +59,7 @@ struct tmf_keytree {
 /* Bytes of nodes for each extent, in all of which there are `keys` more at most. */
 uint64_t tmf_keytree_bytes(uint64_t keys);
 
-struct tmf_keytree tmf_keytree_open(tmf_heap *heap);
+void tmf_keytree_open(struct tmf_keytree *tree, tmf_heap *heap);
 
 /* The first key that is not below `key`; TMF_KEYTREE_NONE: there is none, or the view is sour. */
 uint64_t tmf_keytree_find(struct tmf_keytree *tree, uint64_t key);

@@ -103,7 +103,10 @@ uint64_t tmf_map_block(const tmf_heap *heap, uint64_t at);
 /* Sets or clears the two bits of a block. */
 void tmf_map_mark(tmf_heap *heap, struct tmf_run run, bool allocated);
 
-/* The summary agrees with itself and with the pairs. Reads the summary, and chunks with borders. */
+/*
+ * The levels of the summary agree. That they agree with the pairs is met by whoever goes from
+ * border to border: a chunk with a bit and no border ends a search.
+ */
 int tmf_map_check(const tmf_heap *heap, tmf_heap_fault *fault);
 
 #endif

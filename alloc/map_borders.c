@@ -216,23 +216,6 @@ void tmf_map_mark(tmf_heap *heap, struct tmf_run run, bool allocated)
     mark(heap, tmf_run_end(run) - 1, false, allocated);
 }
 
-/* Every chunk that the summary of `extent` promises a border in has one. */
-static int check_promises(const tmf_heap *heap, const struct tmf_map_extent *extent,
-                          tmf_heap_fault *fault)
-{
-    const uint64_t *summary = map_summary(heap, extent);
-    uint64_t bits = extent->quanta / TMF_MAP_CHUNK;
-    uint64_t bit = tmf_summary_next(summary, bits, 0);
-    for (; bit < bits; bit = tmf_summary_next(summary, bits, bit + 1)) {
-        struct map_chunk chunk = map_chunk(heap, extent->first + bit * TMF_MAP_CHUNK);
-        if (chunk_is_clear(&chunk)) {
-            return tmf_heap_broken(heap, fault, chunk.first,
-                                   "a chunk of the map that is not void has a border");
-        }
-    }
-    return 0;
-}
-
 int tmf_map_check(const tmf_heap *heap, tmf_heap_fault *fault)
 {
     for (uint64_t n = 0; n < heap->media->extent_count; n++) {
@@ -241,10 +224,6 @@ int tmf_map_check(const tmf_heap *heap, tmf_heap_fault *fault)
         if (!tmf_summary_holds(map_summary(heap, extent), bits)) {
             return tmf_heap_broken(heap, fault, extent->at,
                                    "the levels of the map's summary agree");
-        }
-        int error = check_promises(heap, extent, fault);
-        if (error != 0) {
-            return error;
         }
     }
     return 0;
