@@ -216,7 +216,7 @@ static void flip_map(void)
 {
     const struct tmf_heap *heap = &world.region.heap;
     size_t begin = offset_of(tmf_heap_place(heap, heap->media->extents[0].at));
-    size_t chunk = TMF_MAP_CHUNK / 64 * 16;
+    size_t chunk = (size_t)TMF_MAP_CHUNK / 64 * 16;
     assert_true(heap->media->end < TMF_MAP_CHUNK);
     flip_all(begin, begin + chunk, true);
     flip_all(begin + chunk, begin + chunk + 32, false);
@@ -326,7 +326,7 @@ static void flip_many_sizes(tmf_heap_config config)
         return;
     }
     name_kind(config);
-    size_t size = 16 * PAGE + tmf_round_up(KEPT * 42 * config.quantum, PAGE);
+    size_t size = 16 * PAGE + tmf_round_up((size_t)KEPT * 42 * config.quantum, PAGE);
     region_map(&world.region, size + SPARE);
     assert_int_equal(region_create(&world.region, OFFSET, size, config), 0);
     memset(world.region.base, TAG, OFFSET);

@@ -33,7 +33,7 @@ static struct tmf_border next_in_chunk(const struct map_chunk *chunk, unsigned f
     for (unsigned n = from; n < MAP_CHUNK_PAIRS; n++) {
         uint64_t bits = (chunk->pairs[n].starts | chunk->pairs[n].ends) & mask;
         if (bits != 0) {
-            uint64_t at = chunk->first + n * MAP_PAIR + (unsigned)__builtin_ctzll(bits);
+            uint64_t at = chunk->first + (uint64_t)n * MAP_PAIR + (unsigned)__builtin_ctzll(bits);
             return border_at(&chunk->pairs[n], at);
         }
         mask = UINT64_MAX;
@@ -47,7 +47,8 @@ static struct tmf_border previous_in_chunk(const struct map_chunk *chunk, unsign
     for (unsigned n = from + 1; n-- > 0;) {
         uint64_t bits = (chunk->pairs[n].starts | chunk->pairs[n].ends) & mask;
         if (bits != 0) {
-            uint64_t at = chunk->first + n * MAP_PAIR + 63 - (unsigned)__builtin_clzll(bits);
+            uint64_t at =
+                chunk->first + (uint64_t)n * MAP_PAIR + 63 - (unsigned)__builtin_clzll(bits);
             return border_at(&chunk->pairs[n], at);
         }
         mask = UINT64_MAX;
