@@ -191,30 +191,37 @@ static void chunk_set_void(const tmf_heap *heap, const struct map_chunk *chunk, 
     }
 }
 
-static void mark(tmf_heap *heap, uint64_t at, bool is_start, bool allocated)
+static void mark(tmf_heap *heap, struct map_chunk *chunk, uint64_t at, bool is_start,
+                 bool allocated)
 {
-    struct map_chunk chunk = map_chunk(heap, at);
-    if (chunk.is_void) {
+    if (chunk->is_void) {
         if (!allocated) {
             return;
         }
-        chunk_set_void(heap, &chunk, false);
+        chunk_set_void(heap, chunk, false);
+        chunk->is_void = false;
     }
-    struct map_pair *pair = &chunk.pairs[map_pair_in_chunk(at)];
+    struct map_pair *pair = &chunk->pairs[map_pair_in_chunk(at)];
     uint64_t *word = is_start ? &pair->starts : &pair->ends;
     uint64_t bit = UINT64_C(1) << (at % MAP_PAIR);
     *word = (*word & ~bit) | (allocated ? bit : 0);
-    if ((pair->starts | pair->ends) == 0 && chunk_is_clear(&chunk)) {
+    if ((pair->starts | pair->ends) == 0 && chunk_is_clear(chunk)) {
         TMF_POINT("alloc/map/before-void");
-        chunk_set_void(heap, &chunk, true);
+        chunk_set_void(heap, chunk, true);
+        chunk->is_void = true;
     }
 }
 
 void tmf_map_mark(tmf_heap *heap, struct tmf_run run, bool allocated)
 {
-    mark(heap, run.at, true, allocated);
+    uint64_t last = tmf_run_end(run) - 1;
+    struct map_chunk chunk = map_chunk(heap, run.at);
+    mark(heap, &chunk, run.at, true, allocated);
     TMF_POINT("alloc/map/between-borders");
-    mark(heap, tmf_run_end(run) - 1, false, allocated);
+    if (last - chunk.first >= TMF_MAP_CHUNK) {
+        chunk = map_chunk(heap, last);
+    }
+    mark(heap, &chunk, last, false, allocated);
 }
 
 int tmf_map_check(const tmf_heap *heap, tmf_heap_fault *fault)
