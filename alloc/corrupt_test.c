@@ -1,55 +1,51 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Every single bit of a heap's metadata is flipped in turn: of the header, the index area, the
- * map's pages as far as blocks reach, and the nodes in all free blocks. With each flip the heap is
- * attached, checked, and worked with. It must not crash, hang, or write where no free block was:
- * not outside of the region (guard pages), not into the caller's part, and not into allocated
- * blocks.
+ * Every single bit of a heap's metadata is flipped in turn, for every index and quantum: of the
+ * header, the index area, the first chunk of the map, its summary, what the index has of its own in
+ * the map's pages as far as that is not zero, and both ends of all free blocks, where nodes and
+ * tags are. With each flip the heap is attached, checked, and worked with. It must not crash, hang,
+ * or write where no free block was: not outside of the region (guard pages), not into the caller's
+ * part, and not into allocated blocks.
  *
- * Attach or check must find each of them. No bit of the metadata is without meaning; what is
- * without are the bytes between the index area and the map, and free blocks behind their nodes.
+ * Attach or check must find each flip in the header, the map, its summary and the nodes of
+ * red-black trees. Elsewhere a flip that they do not find must be of a bit without information: the
+ * work then has the same results, step by step, as without the flip, and leaves a sound heap.
  */
 #include "map.h"
+#include "map_summary.h"
 #include "rb.h"
 #include "test_region.h"
 
 #include <stdlib.h>
 
-enum { OFFSET = 200, KEPT = 24, TAG = 0xa5 };
+enum { OFFSET = 200, KEPT_MAX = 400, TAG = 0xa5 };
 #define SPARE (16 * PAGE) /* to grow into, with each flip */
 
 static struct world {
     struct region region;
     size_t size;
     unsigned char *pristine;
-    struct block kept[KEPT]; /* allocated blocks; the odd ones are freed before the flips */
+    size_t kept_count;
+    struct block kept[KEPT_MAX]; /* allocated blocks; the odd ones are freed before the flips */
+    uint64_t results;            /* of the work on the pristine heap */
+    size_t unfound;              /* flips that neither attach nor check have found */
 } world;
 
-/* Allocated and free blocks in turn, of many sizes, all allocated bytes tagged. */
-static void populate(struct region *region)
+static uint64_t work(tmf_heap *heap);
+
+/* Allocated and free blocks in turn, of `sizes` different sizes, all allocated bytes tagged. */
+static void populate(struct region *region, size_t kept, size_t sizes)
 {
-    for (size_t n = 0; n < KEPT; n++) {
-        size_t size = (1 + n * 7 % 5) << region->heap.quantum_shift;
+    assert_true(kept <= KEPT_MAX);
+    world.kept_count = kept;
+    for (size_t n = 0; n < kept; n++) {
+        size_t size = (1 + n * 7 % sizes) << region->heap.quantum_shift;
         world.kept[n] = block_take(region, 1, size);
         block_fill(world.kept[n], TAG);
     }
-    for (size_t n = 1; n < KEPT; n += 2) {
+    for (size_t n = 1; n < kept; n += 2) {
         assert_int_equal(tmf_heap_free(&region->heap, world.kept[n].at, world.kept[n].size), 0);
     }
-}
-
-static void build(tmf_heap_config config, size_t size, size_t grown)
-{
-    region_map(&world.region, grown + SPARE);
-    assert_int_equal(region_create(&world.region, OFFSET, size, config), 0);
-    memset(world.region.base, TAG, OFFSET);
-    populate(&world.region);
-    world.size = grown;
-    assert_int_equal(tmf_heap_grow(&world.region.heap, grown), 0);
-    assert_sound(&world.region.heap);
-    world.pristine = malloc(grown);
-    assert_non_null(world.pristine);
-    memcpy(world.pristine, world.region.base, grown);
 }
 
 static void restore(void)
@@ -58,47 +54,92 @@ static void restore(void)
     memset(world.region.base + world.size, 0, SPARE);
 }
 
+static void remember(void)
+{
+    tmf_heap *heap = &world.region.heap;
+    assert_sound(heap);
+    world.pristine = malloc(world.size);
+    assert_non_null(world.pristine);
+    memcpy(world.pristine, world.region.base, world.size);
+    world.results = work(heap);
+    world.unfound = 0;
+    assert_sound(heap);
+    restore();
+}
+
+static void build(tmf_heap_config config, size_t size, size_t grown, size_t kept)
+{
+    region_map(&world.region, grown + SPARE);
+    assert_int_equal(region_create(&world.region, OFFSET, size, config), 0);
+    memset(world.region.base, TAG, OFFSET);
+    populate(&world.region, kept, 5);
+    world.size = grown;
+    assert_int_equal(tmf_heap_grow(&world.region.heap, grown), 0);
+    remember();
+}
+
 static void demolish(void)
 {
     free(world.pristine);
     region_unmap(&world.region);
 }
 
-static int ignore(void *context, const tmf_heap_block *block)
+/* What happened, one number for all of it. */
+static void note(uint64_t *results, uint64_t result)
 {
-    (void)context;
-    (void)block;
+    uint64_t state = *results ^ result;
+    *results = random_next(&state);
+}
+
+static int note_block(void *context, const tmf_heap_block *block)
+{
+    note(context, block->offset);
+    note(context, block->size + block->is_free);
     return 0;
 }
 
-/* A handful of operations. What they return is not asked; what they hand out is written to. */
-static void work(tmf_heap *heap)
+static bool note_block_made(uint64_t *results, int error, const void *at)
+{
+    note(results, (uint64_t)error);
+    note(results, error == 0 ? (uintptr_t)at : 0);
+    return error == 0;
+}
+
+/* A handful of operations and what they return. What they hand out is written to. */
+static uint64_t work(tmf_heap *heap)
 {
     static const size_t sizes[] = {1, 100, 3000, 1, 64, 500};
+    uint64_t results = 0;
     void *at = NULL;
     for (size_t n = 0; n < sizeof sizes / sizeof sizes[0]; n++) {
-        size_t alignment = n == 3 ? 4096 : 1;
-        if (tmf_heap_alloc(heap, alignment, sizes[n], &at) == 0) {
+        int error = tmf_heap_alloc(heap, n == 3 ? 4096 : 1, sizes[n], &at);
+        if (note_block_made(&results, error, at)) {
             memset(at, 0x11, sizes[n]);
-            (void)tmf_heap_resize(heap, at, sizes[n], 900, &at);
+            error = tmf_heap_resize(heap, at, sizes[n], 900, &at);
+            (void)note_block_made(&results, error, at);
         }
     }
-    for (size_t n = 1; n < KEPT; n += 2) {
-        (void)tmf_heap_free(heap, world.kept[n].at, world.kept[n].size);
+    for (size_t n = 1; n < world.kept_count; n += 2) {
+        note(&results, (uint64_t)tmf_heap_free(heap, world.kept[n].at, world.kept[n].size));
     }
-    if (tmf_heap_free(heap, world.kept[4].at, world.kept[4].size) == 0) {
-        (void)tmf_heap_alloc(heap, 1, world.kept[4].size, &at);
+    int error = tmf_heap_free(heap, world.kept[4].at, world.kept[4].size);
+    note(&results, (uint64_t)error);
+    if (error == 0) {
+        error = tmf_heap_alloc(heap, 1, world.kept[4].size, &at);
+        (void)note_block_made(&results, error, at);
     }
-    (void)tmf_heap_walk(heap, ignore, NULL);
-    (void)tmf_heap_grow(heap, world.size + SPARE);
-    (void)tmf_heap_alloc(heap, 1, 1 << 16, &at);
+    note(&results, (uint64_t)tmf_heap_walk(heap, note_block, &results));
+    note(&results, (uint64_t)tmf_heap_grow(heap, world.size + SPARE));
+    (void)note_block_made(&results, tmf_heap_alloc(heap, 1, 1 << 16, &at), at);
+    note(&results, (uint64_t)tmf_heap_walk(heap, note_block, &results));
+    return results;
 }
 
 /* Blocks that nobody freed are as they were, and so is what lies before the heap. */
 static void assert_kept(size_t byte, unsigned bit)
 {
     bool kept = block_holds((struct block){world.region.base, OFFSET}, OFFSET, TAG);
-    for (size_t n = 0; n < KEPT; n += 2) {
+    for (size_t n = 0; n < world.kept_count; n += 2) {
         kept = kept && (n == 4 || block_holds(world.kept[n], world.kept[n].size, TAG));
     }
     if (!kept) {
@@ -106,31 +147,54 @@ static void assert_kept(size_t byte, unsigned bit)
     }
 }
 
-static void flip(size_t byte, unsigned bit, bool means_something)
+static const char *now_flipped; /* for messages: index and quantum */
+
+/* A flip that nobody found. */
+static void assert_no_information(tmf_heap *heap, uint64_t results, size_t byte, unsigned bit)
+{
+    world.unfound++;
+    if (results != world.results || tmf_heap_check(heap, NULL) != 0) {
+        fail_msg("%s: bit %u of byte %zu: not found, and the heap works otherwise", now_flipped,
+                 bit, byte);
+    }
+}
+
+static void flip(size_t byte, unsigned bit)
 {
     tmf_heap heap;
     restore();
     world.region.base[byte] ^= (unsigned char)(1U << bit);
-    bool attached = tmf_heap_attach(&heap, world.region.base, OFFSET, world.size) == 0;
-    bool sound = attached && tmf_heap_check(&heap, NULL) == 0;
-    if (attached) {
-        work(&heap);
-        assert_kept(byte, bit);
+    if (tmf_heap_attach(&heap, world.region.base, OFFSET, world.size) != 0) {
+        return;
     }
-    if (sound == means_something) {
-        fail_msg("bit %u of byte %zu: the heap is said to be %s", bit, byte,
-                 sound ? "sound" : "broken");
+    bool sound = tmf_heap_check(&heap, NULL) == 0;
+    uint64_t results = work(&heap);
+    assert_kept(byte, bit);
+    if (sound) {
+        assert_no_information(&heap, results, byte, bit);
     }
 }
 
-static void flip_all(size_t first, size_t last, bool mean_something)
+static void flip_each(size_t first, size_t last)
 {
     for (size_t byte = first; byte < last; byte++) {
         for (unsigned bit = 0; bit < 8; bit++) {
-            flip(byte, bit, mean_something);
+            flip(byte, bit);
         }
     }
     restore();
+}
+
+/* Each flip, or none of them, is found. */
+static void flip_all(size_t first, size_t last, bool mean_something)
+{
+    size_t before = world.unfound;
+    flip_each(first, last);
+    size_t expected = mean_something ? 0 : (last - first) * 8;
+    if (world.unfound - before != expected) {
+        fail_msg("%s: of the bits from byte %zu to %zu, %zu are without meaning, not %zu",
+                 now_flipped, first, last, world.unfound - before, expected);
+    }
 }
 
 static size_t offset_of(const void *at)
@@ -147,50 +211,118 @@ static void flip_header(void)
     flip_all(end, end + 8, false);
 }
 
-/* The pairs of all quanta up to the end, those of the header too, and of some beyond. */
+/* The pairs of the first chunk, those of the header and beyond the end too; then a void one's. */
 static void flip_map(void)
 {
-    const struct tmf_heap_media *media = world.region.heap.media;
-    size_t begin = offset_of(tmf_heap_place(&world.region.heap, media->extents[0].at));
-    flip_all(begin, begin + (media->end + 128) / 64 * 16, true);
+    const struct tmf_heap *heap = &world.region.heap;
+    size_t begin = offset_of(tmf_heap_place(heap, heap->media->extents[0].at));
+    size_t chunk = (size_t)TMF_MAP_CHUNK / 64 * 16;
+    assert_true(heap->media->end < TMF_MAP_CHUNK);
+    flip_all(begin, begin + chunk, true);
+    flip_all(begin + chunk, begin + chunk + 32, false);
 }
 
-struct nodes {
-    size_t at[KEPT];
+static void flip_summary(void)
+{
+    const struct tmf_map_extent *extent = &world.region.heap.media->extents[0];
+    size_t begin = offset_of(tmf_heap_place(&world.region.heap, extent->at));
+    begin += (extent->quanta >> world.region.heap.map_shift) * PAGE;
+    size_t bytes = tmf_summary_words(extent->quanta / TMF_MAP_CHUNK) * 8;
+    flip_all(begin, begin + bytes, true);
+    flip_all(begin + bytes, begin + bytes + 8, false);
+}
+
+/* The index's own part of the map's pages, as far as it is in use. */
+static void flip_side(void)
+{
+    const tmf_heap *heap = &world.region.heap;
+    if (heap->index->shares_map) {
+        size_t page = offset_of(tmf_heap_place(heap, heap->media->extents[0].at));
+        flip_all(page + PAGE / 2, page + PAGE, true);
+    }
+    const unsigned char *side = tmf_map_side(&world.region.heap, 0);
+    size_t size = tmf_map_side_bytes(&world.region.heap, 0);
+    while (size > 0 && side[size - 1] == 0) {
+        size--;
+    }
+    if (size > 0) {
+        flip_each(offset_of(side), offset_of(side) + size + 8);
+    }
+}
+
+struct spans {
+    struct block at[KEPT_MAX];
     size_t count;
 };
 
-static int find_node(void *context, const tmf_heap_block *block)
+static int find_free(void *context, const tmf_heap_block *block)
 {
-    struct nodes *nodes = context;
+    struct spans *spans = context;
     if (block->is_free) {
-        assert_true(nodes->count < KEPT);
-        nodes->at[nodes->count++] = block->offset;
+        assert_true(spans->count < KEPT_MAX);
+        spans->at[spans->count++] = (struct block){world.region.base + block->offset, block->size};
     }
     return 0;
 }
 
-static void flip_nodes(void)
+/* Bytes of a free block's front of which every bit has a meaning. */
+static size_t node_bytes(void)
 {
-    struct nodes nodes = {0};
-    size_t node_size = (size_t)TMF_RB_WORDS * (world.region.heap.media->link_bits / 8);
-    assert_int_equal(tmf_heap_walk(&world.region.heap, find_node, &nodes), 0);
-    assert_true(nodes.count > 8);
-    for (size_t n = 0; n < nodes.count; n++) {
-        flip_all(nodes.at[n], nodes.at[n] + node_size, true);
+    const tmf_heap *heap = &world.region.heap;
+    bool is_twin = strncmp(heap->index->name, "rb-twin", 7) == 0;
+    return is_twin ? (size_t)TMF_RB_WORDS * (heap->media->link_bits / 8) : 0;
+}
+
+/* Nodes in the front of free blocks, and tags at their ends. */
+static void flip_free_blocks(void)
+{
+    enum { FRONT = 64, BACK = 16 };
+    static struct spans spans;
+    spans.count = 0;
+    assert_int_equal(tmf_heap_walk(&world.region.heap, find_free, &spans), 0);
+    assert_true(spans.count >= world.kept_count / 3);
+    for (size_t n = 0; n < spans.count; n++) {
+        size_t at = offset_of(spans.at[n].at);
+        size_t end = at + spans.at[n].size;
+        size_t node = at + node_bytes();
+        size_t front = node > at + FRONT ? node : at + FRONT;
+        front = front < end ? front : end;
+        flip_all(at, node, true);
+        flip_each(node, front);
+        flip_each(front > end - BACK ? front : end - BACK, end);
     }
+}
+
+static void name_kind(tmf_heap_config config)
+{
+    static char name[64];
+    (void)snprintf(name, sizeof name, "%s, quantum %zu", config.index, config.quantum);
+    now_flipped = name;
+}
+
+/* Much metadata takes time, and is the same at most quanta: three of them will do. */
+static bool is_flipped(tmf_heap_config config)
+{
+    const struct tmf_index_ops *index = tmf_index_find(config.index);
+    bool is_large = index->area_bytes > 1024 || index->shares_map;
+    return !is_large || config.quantum == 16 || config.quantum == 64 || config.quantum == PAGE;
 }
 
 /* A small heap, all of whose metadata is flipped. */
 static void flip_small(tmf_heap_config config)
 {
-    if (config.quantum > 128) {
+    if (!is_flipped(config)) {
         return;
     }
-    build(config, 9 * PAGE, 10 * PAGE);
+    size_t kept = config.quantum <= 128 ? 24 : 8;
+    size_t size = 9 * PAGE + tmf_round_up(kept * 3 * config.quantum, PAGE);
+    name_kind(config);
+    build(config, size, size + PAGE, kept);
     flip_header();
     flip_map();
-    flip_nodes();
+    flip_summary();
+    flip_side();
+    flip_free_blocks();
     demolish();
 }
 
@@ -200,11 +332,42 @@ static void test_small_heaps(void **state)
     for_each_kind(flip_small);
 }
 
+/* Free blocks of so many sizes that what an index has of its own outside of blocks has levels. */
+static void flip_many_sizes(tmf_heap_config config)
+{
+    enum { KEPT = 340, SIZES = 81 };
+    bool is_smallest =
+        tmf_index_find(config.index)->link_bits(config.quantum / 2) == 0 || config.quantum == 16;
+    if (!is_smallest || tmf_index_find(config.index)->side_bytes == NULL) {
+        return;
+    }
+    name_kind(config);
+    size_t size = 16 * PAGE + tmf_round_up((size_t)KEPT * 42 * config.quantum, PAGE);
+    region_map(&world.region, size + SPARE);
+    assert_int_equal(region_create(&world.region, OFFSET, size, config), 0);
+    memset(world.region.base, TAG, OFFSET);
+    populate(&world.region, KEPT, SIZES);
+    if (strcmp(config.index, "btree") == 0) {
+        assert_int_equal(world.region.heap.media->index_area[1], 2); /* its height */
+    }
+    world.size = size;
+    remember();
+    flip_side();
+    demolish();
+}
+
+static void test_many_sizes(void **state)
+{
+    (void)state;
+    for_each_kind(flip_many_sizes);
+}
+
 /* A heap that has grown past its map: the header has two extents, pages of map lie among blocks. */
 static void test_grown_heap(void **state)
 {
     (void)state;
-    build((tmf_heap_config){0}, 10 * PAGE, MIB + 64 * PAGE);
+    now_flipped = "grown";
+    build((tmf_heap_config){0}, 10 * PAGE, MIB + 64 * PAGE, 24);
     assert_int_equal(world.region.heap.media->extent_count, 2);
     flip_header();
     demolish();
@@ -229,7 +392,7 @@ static void assert_names(const char *invariant)
 static void test_swapped_subtrees(void **state)
 {
     (void)state;
-    build((tmf_heap_config){.quantum = 64, .index = "rb-twin"}, 9 * PAGE, 10 * PAGE);
+    build((tmf_heap_config){.quantum = 64, .index = "rb-twin"}, 9 * PAGE, 10 * PAGE, 24);
     uint64_t *root = words_of(world.region.heap.media->index_area[1]);
     uint64_t left = root[LEFT];
     root[LEFT] = root[RIGHT];
@@ -243,7 +406,7 @@ static void test_free_block_over_the_map(void **state)
 {
     (void)state;
     void *at = NULL;
-    build((tmf_heap_config){.quantum = 64, .index = "rb-twin"}, 10 * PAGE, MIB + 64 * PAGE);
+    build((tmf_heap_config){.quantum = 64, .index = "rb-twin"}, 10 * PAGE, MIB + 64 * PAGE, 24);
     tmf_heap *heap = &world.region.heap;
     struct tmf_run pages = tmf_map_pages(heap, heap->media->extents[1].at);
     struct tmf_run below;
@@ -292,8 +455,11 @@ static void test_degenerate_tree(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_small_heaps),      cmocka_unit_test(test_grown_heap),
-        cmocka_unit_test(test_swapped_subtrees), cmocka_unit_test(test_free_block_over_the_map),
+        cmocka_unit_test(test_small_heaps),
+        cmocka_unit_test(test_many_sizes),
+        cmocka_unit_test(test_grown_heap),
+        cmocka_unit_test(test_swapped_subtrees),
+        cmocka_unit_test(test_free_block_over_the_map),
         cmocka_unit_test(test_degenerate_tree),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -109,8 +109,9 @@ static const char *free_broken(tmf_heap *heap, struct tmf_run run, enum span bef
     if (!tmf_map_is_free(heap, run)) {
         return "the map has no border inside of a free block";
     }
-    if (heap->index->find(heap, run, &found) != 0 || found.at != run.at ||
-        found.quanta != run.quanta) {
+    /* An index that is not exact proves it itself: what it holds begins where free blocks do. */
+    if (!heap->index->is_inexact && (heap->index->find(heap, run, &found) != 0 ||
+                                     found.at != run.at || found.quanta != run.quanta)) {
         return "every free block is found by its size";
     }
     return NULL;
@@ -124,7 +125,7 @@ static const char *span_broken(tmf_heap *heap, struct tmf_run run, enum span kin
     case SPAN_FREE:
         return free_broken(heap, run, before);
     case SPAN_MAP:
-        return tmf_map_is_clear(heap, run) ? NULL : "the map has no border inside of its own pages";
+        return tmf_map_holds(heap, run) ? NULL : "the map's own pages have one start and one end";
     default:
         return "every quantum is in an allocated or in a free block";
     }
@@ -169,8 +170,8 @@ static const char *header_broken(const tmf_heap *heap, const struct census *cens
     if (census->free_blocks != indexed) {
         return "the index holds the free blocks and nothing else";
     }
-    if (!tmf_map_is_clear(heap, front) || !tmf_map_is_clear(heap, beyond)) {
-        return "the map has no border outside of the blocks";
+    if (!tmf_map_holds(heap, front) || !tmf_map_is_clear(heap, beyond)) {
+        return "outside of the blocks the map has two borders, of what is in front of them";
     }
     return NULL;
 }
@@ -185,7 +186,10 @@ int tmf_heap_check(tmf_heap *heap, tmf_heap_fault *fault)
     if (tmf_heap_media_check(heap) != 0) {
         return tmf_heap_broken(heap, fault, 0, "the header agrees with itself and the region");
     }
-    int error = heap->index->check(heap, fault, &indexed);
+    int error = tmf_map_check(heap, fault);
+    if (error == 0) {
+        error = heap->index->check(heap, fault, &indexed);
+    }
     if (error == 0) {
         error = check_spans(heap, fault, &census);
     }

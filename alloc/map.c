@@ -1,37 +1,63 @@
 /* SPDX-License-Identifier: MIT */
-/* The block map; its format is in map.h. Scans go pair by pair, 64 quanta at a time. */
+/* The extents of the block map: planning, adding and checking them. Their format is in map.h. */
 #include "map.h"
 
+#include "index.h"
+#include "map_summary.h"
 #include "point.h"
 
 #include <errno.h>
 
-enum { PAIR_QUANTA = 64, PAGE_QUANTA = 16384 };
+enum { SIDE_ALIGNMENT = 1024 };
 
-struct map_pair {
-    uint64_t starts;
-    uint64_t ends;
-};
-
-static_assert(sizeof(struct map_pair) == 16, "media");
-static_assert(PAGE_QUANTA / PAIR_QUANTA * sizeof(struct map_pair) == TMF_HEAP_PAGE, "media");
-
-uint64_t tmf_map_plan(uint64_t covered, uint64_t end, uint64_t limit, uint64_t room)
+static uint64_t page_quanta(const tmf_heap *heap)
 {
-    uint64_t needed = tmf_round_up(end, PAGE_QUANTA) - covered;
-    uint64_t wanted = tmf_round_up(tmf_min(end + end / 2, limit), PAGE_QUANTA) - covered;
-    return tmf_max(needed, tmf_min(wanted, room * PAGE_QUANTA));
+    return UINT64_C(1) << heap->map_shift;
 }
 
-uint64_t tmf_map_length(unsigned quantum_shift, uint64_t quanta)
+uint64_t tmf_map_plan(const tmf_heap *heap, uint64_t covered, uint64_t end, uint64_t limit,
+                      uint64_t room)
 {
-    return (quanta / PAGE_QUANTA * TMF_HEAP_PAGE) >> quantum_shift;
+    uint64_t needed = tmf_round_up(end, page_quanta(heap)) - covered;
+    uint64_t wanted = tmf_round_up(tmf_min(end + end / 2, limit), page_quanta(heap)) - covered;
+    return tmf_max(needed, tmf_min(wanted, room * page_quanta(heap)));
+}
+
+/* Where the index's bytes begin in an extent that covers `quanta`. */
+static uint64_t side_place(const tmf_heap *heap, uint64_t quanta)
+{
+    return (quanta >> heap->map_shift) * TMF_HEAP_PAGE +
+           tmf_round_up(tmf_summary_words(quanta / TMF_MAP_CHUNK) * 8, SIDE_ALIGNMENT);
+}
+
+static uint64_t side_bytes(const tmf_heap *heap, uint64_t first, uint64_t quanta)
+{
+    return heap->index->side_bytes != NULL ? heap->index->side_bytes(first, quanta) : 0;
+}
+
+uint64_t tmf_map_length(const tmf_heap *heap, uint64_t first, uint64_t quanta)
+{
+    uint64_t bytes = side_place(heap, quanta) + side_bytes(heap, first, quanta);
+    return tmf_round_up(bytes, TMF_HEAP_PAGE) >> heap->quantum_shift;
+}
+
+uint64_t tmf_map_side_bytes(const tmf_heap *heap, uint64_t n)
+{
+    const struct tmf_map_extent *extent = &heap->media->extents[n];
+    return side_bytes(heap, extent->first, extent->quanta);
+}
+
+void *tmf_map_side(const tmf_heap *heap, uint64_t n)
+{
+    const struct tmf_map_extent *extent = &heap->media->extents[n];
+    unsigned char *pages = tmf_heap_place(heap, extent->at);
+    return pages + side_place(heap, extent->quanta);
 }
 
 static struct tmf_run extent_pages(const tmf_heap *heap, uint64_t n)
 {
     const struct tmf_map_extent *extent = &heap->media->extents[n];
-    uint64_t length = tmf_map_length(heap->quantum_shift, extent->quanta);
+    uint64_t length = tmf_map_length(heap, extent->first, extent->quanta);
     return (struct tmf_run){.at = extent->at, .quanta = length};
 }
 
@@ -67,7 +93,8 @@ static bool extent_holds(const tmf_heap *heap, uint64_t n)
     const struct tmf_map_extent *extent = &media->extents[n];
     uint64_t covered = n > 0 ? extent[-1].first + extent[-1].quanta : 0;
     uint64_t free_from = n > 1 ? tmf_run_end(extent_pages(heap, n - 1)) : media->first;
-    if (extent->first != covered || extent->quanta == 0 || extent->quanta % PAGE_QUANTA != 0 ||
+    if (extent->first != covered || extent->quanta == 0 ||
+        extent->quanta % page_quanta(heap) != 0 ||
         extent->quanta > UINT64_MAX / TMF_MAP_EXTENTS_MAX || extent->at > media->end ||
         ((extent->at << heap->quantum_shift) & (TMF_HEAP_PAGE - 1)) != 0) {
         return false;
@@ -105,8 +132,8 @@ int tmf_map_extend(tmf_heap *heap, struct tmf_run *grown)
         return 0;
     }
     uint64_t room = ((grown->quanta << heap->quantum_shift) / TMF_HEAP_PAGE) / 4;
-    uint64_t quanta = tmf_map_plan(covered, end, tmf_heap_limit(media->link_bits), room);
-    uint64_t length = tmf_map_length(heap->quantum_shift, quanta);
+    uint64_t quanta = tmf_map_plan(heap, covered, end, tmf_heap_limit(media->link_bits), room);
+    uint64_t length = tmf_map_length(heap, covered, quanta);
     if (length >= grown->quanta || media->extent_count == TMF_MAP_EXTENTS_MAX) {
         return ENOMEM;
     }
@@ -114,51 +141,12 @@ int tmf_map_extend(tmf_heap *heap, struct tmf_run *grown)
         (struct tmf_map_extent){.first = covered, .quanta = quanta, .at = end - length};
     TMF_POINT("alloc/grow/after-extent");
     media->extent_count++;
+    tmf_map_mark(heap, (struct tmf_run){.at = end - length, .quanta = length}, true);
+    if (heap->index->extended != NULL) {
+        heap->index->extended(heap, covered);
+    }
     grown->quanta -= length;
     return 0;
-}
-
-/* The pair that holds quantum `at`, which the extents cover. */
-static struct map_pair *pair_of(const tmf_heap *heap, uint64_t at)
-{
-    const struct tmf_map_extent *extent = heap->media->extents;
-    while (at >= extent->first + extent->quanta) {
-        extent++;
-    }
-    struct map_pair *pairs = tmf_heap_place(heap, extent->at);
-    return &pairs[(at - extent->first) / PAIR_QUANTA];
-}
-
-static uint64_t bit_of(uint64_t at)
-{
-    return UINT64_C(1) << (at % PAIR_QUANTA);
-}
-
-/* Do the bits of `run` read as those of one allocated block, or else as those of free space? */
-static bool reads_as(const tmf_heap *heap, struct tmf_run run, bool allocated)
-{
-    uint64_t last = tmf_run_end(run) - 1;
-    for (uint64_t low = run.at; low <= last; low = (low | (PAIR_QUANTA - 1)) + 1) {
-        const struct map_pair *pair = pair_of(heap, low);
-        uint64_t high = tmf_min(last, low | (PAIR_QUANTA - 1));
-        uint64_t mask = (bit_of(high) - bit_of(low)) | bit_of(high);
-        uint64_t starts = allocated && low == run.at ? bit_of(low) : 0;
-        uint64_t ends = allocated && high == last ? bit_of(high) : 0;
-        if ((pair->starts & mask) != starts || (pair->ends & mask) != ends) {
-            return false;
-        }
-    }
-    return true;
-}
-
-bool tmf_map_holds(const tmf_heap *heap, struct tmf_run run)
-{
-    return reads_as(heap, run, true);
-}
-
-bool tmf_map_is_clear(const tmf_heap *heap, struct tmf_run run)
-{
-    return run.quanta == 0 || reads_as(heap, run, false);
 }
 
 bool tmf_map_is_free(const tmf_heap *heap, struct tmf_run run)
@@ -170,29 +158,4 @@ bool tmf_map_is_free(const tmf_heap *heap, struct tmf_run run)
         }
     }
     return tmf_map_is_clear(heap, run);
-}
-
-uint64_t tmf_map_block(const tmf_heap *heap, uint64_t at)
-{
-    if ((pair_of(heap, at)->starts & bit_of(at)) == 0) {
-        return 0;
-    }
-    for (uint64_t low = at; low < heap->media->end; low = (low | (PAIR_QUANTA - 1)) + 1) {
-        uint64_t ends = pair_of(heap, low)->ends & ~(bit_of(low) - 1);
-        if (ends != 0) {
-            uint64_t end = low / PAIR_QUANTA * PAIR_QUANTA + (unsigned)__builtin_ctzll(ends);
-            return end < heap->media->end ? end - at + 1 : 0;
-        }
-    }
-    return 0;
-}
-
-void tmf_map_mark(tmf_heap *heap, struct tmf_run run, bool allocated)
-{
-    uint64_t last = tmf_run_end(run) - 1;
-    struct map_pair *low = pair_of(heap, run.at);
-    struct map_pair *high = pair_of(heap, last);
-    low->starts = (low->starts & ~bit_of(run.at)) | (allocated ? bit_of(run.at) : 0);
-    TMF_POINT("alloc/map/between-borders");
-    high->ends = (high->ends & ~bit_of(last)) | (allocated ? bit_of(last) : 0);
 }

@@ -16,8 +16,8 @@
  * region, do not overlap, and those of the first end where the blocks begin 3* used_quanta +
  * free_quanta + the map pages behind `first` are the quanta of [first, end) 4  blocks and map pages
  * tile [first, end); no free block touches another 5  the map holds the borders of the allocated
- * blocks, and not one bit more 6  the index holds the free blocks, and not one more; the counters
- * count
+ * blocks, of [0, first) and of its own pages, and not one bit more 6  the index holds the free
+ * blocks, and not one more; the counters count
  *
  * The header carries no checksum: it changes with every allocation, and the transaction around it
  * protects its content. After attach its constants, `first`, `end` and the extents are believed.
@@ -33,7 +33,7 @@
 #define TMF_HEAP_MAGIC UINT64_C(0x0070616568666d74) /* "tmfheap" */
 
 enum {
-    TMF_HEAP_VERSION = 1,
+    TMF_HEAP_VERSION = 2,
     TMF_HEAP_ALIGNMENT = 64, /* of the header */
     TMF_HEAP_HOT = 1024,     /* bytes from where it begins that lie in one page */
     TMF_HEAP_PAGE = 4096,
