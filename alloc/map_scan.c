@@ -54,9 +54,18 @@ static unsigned start_from(const struct cell *cell, unsigned at)
     return TMF_MAP_CELL;
 }
 
+/* Is there a gap from the end at `end` of the cell to a start `distance` behind, and it counts? */
+static inline bool is_gap(const struct cell *cell, unsigned end, unsigned distance,
+                          struct tmf_run skip)
+{
+    return end + distance < TMF_MAP_CELL && start_from(cell, end + 1) == end + distance &&
+           cell->first + end + 1 - skip.at >= skip.quanta;
+}
+
 /*
  * The first end from quantum `from` of the cell on that a start follows `distance` behind, and none
  * sooner, and that is not in front of a run in `skip`; TMF_MAP_CELL: none. distance < TMF_MAP_CELL.
+ * Behind the cell's last pair are pairs or the summary: what is read there is not believed.
  */
 static unsigned end_before_start(const struct cell *cell, unsigned distance, unsigned from,
                                  struct tmf_run skip)
@@ -65,19 +74,14 @@ static unsigned end_before_start(const struct cell *cell, unsigned distance, uns
     const struct map_pair *ahead = pairs + distance / MAP_PAIR;
     unsigned shift = distance % MAP_PAIR;
     unsigned count = CELL_PAIRS - distance / MAP_PAIR;
-    uint64_t mask = UINT64_MAX << (from % MAP_PAIR);
     for (unsigned n = from / MAP_PAIR; n < count; n++) {
-        uint64_t more = n + 1 < count ? ahead[n + 1].starts : 0;
-        uint64_t behind = ahead[n].starts >> shift | more << 1 << (63 - shift);
-        uint64_t ends = pairs[n].ends & behind & mask;
-        for (; ends != 0; ends &= ends - 1) {
+        uint64_t behind = ahead[n].starts >> shift | ahead[n + 1].starts << 1 << (63 - shift);
+        for (uint64_t ends = pairs[n].ends & behind; ends != 0; ends &= ends - 1) {
             unsigned end = n * MAP_PAIR + (unsigned)__builtin_ctzll(ends);
-            if (start_from(cell, end + 1) == end + distance &&
-                cell->first + end + 1 - skip.at >= skip.quanta) {
+            if (end >= from && is_gap(cell, end, distance, skip)) {
                 return end;
             }
         }
-        mask = UINT64_MAX;
     }
     return TMF_MAP_CELL;
 }
