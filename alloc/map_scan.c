@@ -86,21 +86,39 @@ static unsigned end_before_start(const struct cell *cell, unsigned distance, uns
     return TMF_MAP_CELL;
 }
 
-/* The free run that begins in this cell and does not stop in it; {0, 0}: there is none. */
-static struct tmf_run crossing_run(const tmf_heap *heap, const struct cell *cell)
+/* The last border of the cell, if it is an end; TMF_MAP_CELL: it is not, or there is none. */
+static unsigned last_end(const struct cell *cell)
 {
-    uint64_t last = cell->first + TMF_MAP_CELL - 1;
-    struct tmf_border end = tmf_map_previous(heap, last);
-    if (end.at > last || end.at < cell->first || !end.is_end || end.at + 1 >= heap->media->end) {
+    for (unsigned n = CELL_PAIRS; n-- > 0;) {
+        const struct map_pair *pair = &cell->pairs[n];
+        uint64_t borders = pair->starts | pair->ends;
+        if (borders != 0) {
+            unsigned bit = 63 - (unsigned)__builtin_clzll(borders);
+            return (pair->ends >> bit & 1) != 0 ? n * MAP_PAIR + bit : TMF_MAP_CELL;
+        }
+    }
+    return TMF_MAP_CELL;
+}
+
+/*
+ * The free run that begins in this cell and does not stop in it, if it may have `quanta`: no fewer
+ * than what the cell has of it. {0, 0}: it has not, or there is none.
+ */
+static struct tmf_run crossing_run(const tmf_heap *heap, const struct cell *cell, uint64_t quanta)
+{
+    unsigned end = last_end(cell);
+    uint64_t at = cell->first + end + 1;
+    uint64_t next_cell = cell->first + TMF_MAP_CELL;
+    if (end == TMF_MAP_CELL || at + quanta < tmf_min(next_cell, heap->media->end)) {
         return (struct tmf_run){0};
     }
     struct tmf_border start = {.at = TMF_MAP_NOWHERE, .is_start = true};
-    if (last + 1 < heap->media->end) {
-        start = tmf_map_next(heap, last + 1);
+    if (next_cell < heap->media->end) {
+        start = tmf_map_next(heap, next_cell);
     }
     uint64_t stop = tmf_min(start.at, heap->media->end);
-    return start.is_start || start.at == TMF_MAP_NOWHERE
-               ? (struct tmf_run){.at = end.at + 1, .quanta = stop - end.at - 1}
+    return (start.is_start || start.at == TMF_MAP_NOWHERE) && stop > at
+               ? (struct tmf_run){.at = at, .quanta = stop - at}
                : (struct tmf_run){0};
 }
 
@@ -121,7 +139,7 @@ struct tmf_run tmf_map_scan(const tmf_heap *heap, uint64_t cell_number, uint64_t
             return (struct tmf_run){.at = first + end + 1, .quanta = quanta};
         }
     }
-    struct tmf_run crossing = crossing_run(heap, &cell);
+    struct tmf_run crossing = crossing_run(heap, &cell, quanta);
     bool is_it =
         crossing.quanta == quanta && crossing.at >= low && crossing.at - skip.at >= skip.quanta;
     return is_it ? crossing : (struct tmf_run){0};
