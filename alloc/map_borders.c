@@ -101,17 +101,24 @@ static struct tmf_border previous_beyond(const tmf_heap *heap, uint64_t at)
     }
 }
 
-struct tmf_border tmf_map_next(const tmf_heap *heap, uint64_t at)
+/* As tmf_map_next() where `at` is in that chunk. */
+static inline struct tmf_border next_from(const tmf_heap *heap, const struct map_chunk *chunk,
+                                          uint64_t at)
 {
-    struct map_chunk chunk = map_chunk(heap, at);
-    if (!chunk.is_void) {
+    if (!chunk->is_void) {
         struct tmf_border border =
-            next_in_chunk(&chunk, map_pair_in_chunk(at), UINT64_MAX << (at % MAP_PAIR));
+            next_in_chunk(chunk, map_pair_in_chunk(at), UINT64_MAX << (at % MAP_PAIR));
         if (border.at != TMF_MAP_NOWHERE) {
             return border;
         }
     }
     return next_beyond(heap, at);
+}
+
+struct tmf_border tmf_map_next(const tmf_heap *heap, uint64_t at)
+{
+    struct map_chunk chunk = map_chunk(heap, at);
+    return next_from(heap, &chunk, at);
 }
 
 struct tmf_border tmf_map_previous(const tmf_heap *heap, uint64_t at)
@@ -149,11 +156,13 @@ bool tmf_map_holds(const tmf_heap *heap, struct tmf_run run)
     if (chunk.is_void) {
         return false;
     }
+    uint64_t second = run.at + 1;
     struct tmf_border border = border_at(&chunk.pairs[map_pair_in_chunk(run.at)], run.at);
     if (!border.is_start || border.is_end || run.quanta == 1) {
         return border.is_start && border.is_end && run.quanta == 1;
     }
-    border = tmf_map_next(heap, run.at + 1);
+    border =
+        second % TMF_MAP_CHUNK != 0 ? next_from(heap, &chunk, second) : tmf_map_next(heap, second);
     return border.at == tmf_run_end(run) - 1 && border.is_end && !border.is_start;
 }
 
@@ -178,7 +187,7 @@ static void chunk_fill(const struct map_chunk *chunk)
     }
 }
 
-static void chunk_set_void(const tmf_heap *heap, const struct map_chunk *chunk, bool is_void)
+static void chunk_set_void(const tmf_heap *heap, struct map_chunk *chunk, bool is_void)
 {
     const struct tmf_map_extent *extent = map_extent(heap, chunk->first);
     uint64_t bit = (chunk->first - extent->first) / TMF_MAP_CHUNK;
@@ -189,17 +198,18 @@ static void chunk_set_void(const tmf_heap *heap, const struct map_chunk *chunk, 
         chunk_fill(chunk);
         tmf_summary_add(map_summary(heap, extent), bits, bit);
     }
+    chunk->is_void = is_void;
 }
 
-static void mark(tmf_heap *heap, struct map_chunk *chunk, uint64_t at, bool is_start,
-                 bool allocated)
+/* Sets or clears the start or the end at `at`, which is in that chunk. */
+static inline void mark(tmf_heap *heap, struct map_chunk *chunk, uint64_t at, bool is_start,
+                        bool allocated)
 {
     if (chunk->is_void) {
         if (!allocated) {
             return;
         }
         chunk_set_void(heap, chunk, false);
-        chunk->is_void = false;
     }
     struct map_pair *pair = &chunk->pairs[map_pair_in_chunk(at)];
     uint64_t *word = is_start ? &pair->starts : &pair->ends;
@@ -208,7 +218,6 @@ static void mark(tmf_heap *heap, struct map_chunk *chunk, uint64_t at, bool is_s
     if ((pair->starts | pair->ends) == 0 && chunk_is_clear(chunk)) {
         TMF_POINT("alloc/map/before-void");
         chunk_set_void(heap, chunk, true);
-        chunk->is_void = true;
     }
 }
 
@@ -218,7 +227,7 @@ void tmf_map_mark(tmf_heap *heap, struct tmf_run run, bool allocated)
     struct map_chunk chunk = map_chunk(heap, run.at);
     mark(heap, &chunk, run.at, true, allocated);
     TMF_POINT("alloc/map/between-borders");
-    if (last - chunk.first >= TMF_MAP_CHUNK) {
+    if (last / TMF_MAP_CHUNK != run.at / TMF_MAP_CHUNK) {
         chunk = map_chunk(heap, last);
     }
     mark(heap, &chunk, last, false, allocated);

@@ -54,9 +54,18 @@ static unsigned start_from(const struct cell *cell, unsigned at)
     return TMF_MAP_CELL;
 }
 
+/* Is there a gap from the end at `end` of the cell to a start `distance` behind, and it counts? */
+static inline bool is_gap(const struct cell *cell, unsigned end, unsigned distance,
+                          struct tmf_run skip)
+{
+    return end + distance < TMF_MAP_CELL && start_from(cell, end + 1) == end + distance &&
+           cell->first + end + 1 - skip.at >= skip.quanta;
+}
+
 /*
  * The first end from quantum `from` of the cell on that a start follows `distance` behind, and none
  * sooner, and that is not in front of a run in `skip`; TMF_MAP_CELL: none. distance < TMF_MAP_CELL.
+ * Behind the cell's last pair are pairs or the summary: what is read there is not believed.
  */
 static unsigned end_before_start(const struct cell *cell, unsigned distance, unsigned from,
                                  struct tmf_run skip)
@@ -65,38 +74,51 @@ static unsigned end_before_start(const struct cell *cell, unsigned distance, uns
     const struct map_pair *ahead = pairs + distance / MAP_PAIR;
     unsigned shift = distance % MAP_PAIR;
     unsigned count = CELL_PAIRS - distance / MAP_PAIR;
-    uint64_t mask = UINT64_MAX << (from % MAP_PAIR);
     for (unsigned n = from / MAP_PAIR; n < count; n++) {
-        uint64_t more = n + 1 < count ? ahead[n + 1].starts : 0;
-        uint64_t behind = ahead[n].starts >> shift | more << 1 << (63 - shift);
-        uint64_t ends = pairs[n].ends & behind & mask;
-        for (; ends != 0; ends &= ends - 1) {
+        uint64_t behind = ahead[n].starts >> shift | ahead[n + 1].starts << 1 << (63 - shift);
+        for (uint64_t ends = pairs[n].ends & behind; ends != 0; ends &= ends - 1) {
             unsigned end = n * MAP_PAIR + (unsigned)__builtin_ctzll(ends);
-            if (start_from(cell, end + 1) == end + distance &&
-                cell->first + end + 1 - skip.at >= skip.quanta) {
+            if (end >= from && is_gap(cell, end, distance, skip)) {
                 return end;
             }
         }
-        mask = UINT64_MAX;
     }
     return TMF_MAP_CELL;
 }
 
-/* The free run that begins in this cell and does not stop in it; {0, 0}: there is none. */
-static struct tmf_run crossing_run(const tmf_heap *heap, const struct cell *cell)
+/* The last border of the cell, if it is an end; TMF_MAP_CELL: it is not, or there is none. */
+static unsigned last_end(const struct cell *cell)
 {
-    uint64_t last = cell->first + TMF_MAP_CELL - 1;
-    struct tmf_border end = tmf_map_previous(heap, last);
-    if (end.at > last || end.at < cell->first || !end.is_end || end.at + 1 >= heap->media->end) {
+    for (unsigned n = CELL_PAIRS; n-- > 0;) {
+        const struct map_pair *pair = &cell->pairs[n];
+        uint64_t borders = pair->starts | pair->ends;
+        if (borders != 0) {
+            unsigned bit = 63 - (unsigned)__builtin_clzll(borders);
+            return (pair->ends >> bit & 1) != 0 ? n * MAP_PAIR + bit : TMF_MAP_CELL;
+        }
+    }
+    return TMF_MAP_CELL;
+}
+
+/*
+ * The free run that begins in this cell and does not stop in it, if it may have `quanta`: no fewer
+ * than what the cell has of it. {0, 0}: it has not, or there is none.
+ */
+static struct tmf_run crossing_run(const tmf_heap *heap, const struct cell *cell, uint64_t quanta)
+{
+    unsigned end = last_end(cell);
+    uint64_t at = cell->first + end + 1;
+    uint64_t next_cell = cell->first + TMF_MAP_CELL;
+    if (end == TMF_MAP_CELL || at + quanta < tmf_min(next_cell, heap->media->end)) {
         return (struct tmf_run){0};
     }
     struct tmf_border start = {.at = TMF_MAP_NOWHERE, .is_start = true};
-    if (last + 1 < heap->media->end) {
-        start = tmf_map_next(heap, last + 1);
+    if (next_cell < heap->media->end) {
+        start = tmf_map_next(heap, next_cell);
     }
     uint64_t stop = tmf_min(start.at, heap->media->end);
-    return start.is_start || start.at == TMF_MAP_NOWHERE
-               ? (struct tmf_run){.at = end.at + 1, .quanta = stop - end.at - 1}
+    return (start.is_start || start.at == TMF_MAP_NOWHERE) && stop > at
+               ? (struct tmf_run){.at = at, .quanta = stop - at}
                : (struct tmf_run){0};
 }
 
@@ -117,7 +139,7 @@ struct tmf_run tmf_map_scan(const tmf_heap *heap, uint64_t cell_number, uint64_t
             return (struct tmf_run){.at = first + end + 1, .quanta = quanta};
         }
     }
-    struct tmf_run crossing = crossing_run(heap, &cell);
+    struct tmf_run crossing = crossing_run(heap, &cell, quanta);
     bool is_it =
         crossing.quanta == quanta && crossing.at >= low && crossing.at - skip.at >= skip.quanta;
     return is_it ? crossing : (struct tmf_run){0};
