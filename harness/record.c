@@ -76,7 +76,7 @@ static int become(void *context)
 
 static void print_facts(const struct record_facts *facts, const struct trace *trace)
 {
-    const struct trace_facts *whole = trace_facts(trace);
+    const struct trace_facts *whole = trace_facts_of(trace);
     struct stat about = {0};
     stat(output, &about);
     fprintf(stderr,
@@ -107,8 +107,8 @@ static int join(const struct arguments *arguments, const char *folder)
         return command_fail(arguments, STATUS_CANNOT, "%s: %s", output, strerror(error));
     if (facts.operations == 0)
         return command_fail(arguments, STATUS_CANNOT,
-                            "nothing was recorded: is it linked statically, or is its malloc its "
-                            "own?");
+                            "nothing was recorded: it asked for nothing, or it is linked "
+                            "statically, or its malloc is its own");
     if (trace_open(output, &trace, &fault) != 0)
         return command_fail(arguments, STATUS_VIOLATION, "%s: %s", output, fault.what);
     if (!arguments->quiet)

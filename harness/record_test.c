@@ -83,7 +83,7 @@ static char *story_of(uint32_t process, uint32_t thread)
     char *story = NULL;
     size_t length;
     FILE *to = open_memstream(&story, &length);
-    uint64_t *sizes = calloc(trace_facts(trace)->blocks_peak + 1, sizeof(*sizes));
+    uint64_t *sizes = calloc(trace_facts_of(trace)->blocks_peak + 1, sizeof(*sizes));
     struct trace_cursor cursor = trace_begin(trace);
     struct trace_operation operation;
     assert_non_null(to);
@@ -158,7 +158,7 @@ static char *churn_story(void)
 static void expect_churn(uint32_t process)
 {
     char *must = churn_story();
-    assert_int_equal(trace_process(trace, process)->threads, THREADS + 1);
+    assert_int_equal(trace_process_at(trace, process)->threads, THREADS + 1);
     for (uint32_t thread = 1; thread <= THREADS; thread++)
         expect_story(process, thread, must);
     free(must);
@@ -168,7 +168,7 @@ static void threads_are_recorded_in_order(void **state)
 {
     (void)state;
     record("threads", 0);
-    assert_int_equal(trace_facts(trace)->process_count, 1);
+    assert_int_equal(trace_facts_of(trace)->process_count, 1);
     expect_churn(0);
 }
 
@@ -183,14 +183,14 @@ static void forks_are_recorded(void **state)
         fprintf(to, "%sa10001 f10001", n ? " " : "");
     fclose(to);
     record("forks", 0);
-    assert_int_equal(trace_facts(trace)->process_count, 2 * children + 1);
+    assert_int_equal(trace_facts_of(trace)->process_count, 2 * children + 1);
     expect_churn(0);
     expect_story(0, 0, must);
     free(must);
     for (uint32_t n = 1; n <= 2 * children; n += 2) {
-        assert_int_equal(trace_process(trace, n)->parent, 1);
+        assert_int_equal(trace_process_at(trace, n)->parent, 1);
         expect_story(n, 0, "a10002 f10002 a10003");
-        assert_int_equal(trace_process(trace, n + 1)->parent, n + 1);
+        assert_int_equal(trace_process_at(trace, n + 1)->parent, n + 1);
         expect_story(n + 1, 0, "a10004 f10004");
     }
 }
@@ -199,12 +199,12 @@ static void exec_begins_a_process(void **state)
 {
     (void)state;
     record("exec", 0);
-    assert_int_equal(trace_facts(trace)->process_count, 3);
+    assert_int_equal(trace_facts_of(trace)->process_count, 3);
     expect_story(0, 0, "a10001 f10001 a10003 f10003");
     expect_story(1, 0, "a10002 f10002");
     expect_story(2, 0, "a10002 f10002");
-    assert_int_equal(trace_process(trace, 1)->parent, 1);
-    assert_string_equal(trace_process(trace, 2)->name, "record_probe");
+    assert_int_equal(trace_process_at(trace, 1)->parent, 1);
+    assert_string_equal(trace_process_at(trace, 2)->name, "record_probe");
 }
 
 static void deaths_lose_nothing(void **state)
@@ -232,7 +232,7 @@ static void full_stream_ends_the_recording_alone(void **state)
 {
     (void)state;
     record("limited", 0);
-    assert_in_range(trace_facts(trace)->operations, 65000, 65536);
+    assert_in_range(trace_facts_of(trace)->operations, 65000, 65536);
 }
 
 static int make_scratch(void **state)

@@ -23,8 +23,20 @@ tmf(2 "PATH is missing" check)
 tmf(2 "is no case" replay nonsense)
 tmf(2 "is no case" replay kill:undo-fsync:rb-twin:64:bank:seed=1:txns=2:point=no/such:hit=1)
 tmf(2 "there is no list of 'things'" list things)
+tmf(2 "COMMAND.*is missing" record)
+tmf(2 "'0' is no value" record --operations 0 true)
 tmf(3 "making a folder to work in failed" kill --dir ${DIR}/nowhere)
 tmf(3 "give the path without" check ${DIR}/nothing)
+
+# A recorded command says and ends what it does by itself.
+set(trace ${DIR}/some.trace)
+tmf(7 "heard.*some.trace: [0-9]+ operations .* of [2-9] processes, [2-9] threads; peak "
+  record --output ${trace} --dir ${DIR} -- sh -c "ls /nowhere || (echo heard && exit 7)")
+tmf(0 ": 30 operations .*cut" record --output ${trace} --dir ${DIR} --operations 30 -- ls)
+tmf(143 "1 processes" record --output ${trace} --dir ${DIR} -- sh -c "kill -TERM $$")
+tmf(127 "nothing: No such file" record --output ${trace} --dir ${DIR} ${DIR}/nothing)
+tmf(3 "nowhere/trace: No such file" record --output ${DIR}/nowhere/trace --dir ${DIR} ls)
+tmf(3 "nothing was recorded" record --output ${trace} --dir ${DIR} true)
 
 # Help, and lists of everything.
 tmf(0 "Usage: tmf COMMAND.*kill " --help)

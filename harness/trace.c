@@ -441,12 +441,12 @@ void trace_close(struct trace *trace)
     free(trace);
 }
 
-const struct trace_facts *trace_facts(const struct trace *trace)
+const struct trace_facts *trace_facts_of(const struct trace *trace)
 {
     return &trace->facts;
 }
 
-const struct trace_process *trace_process(const struct trace *trace, uint32_t n)
+const struct trace_process *trace_process_at(const struct trace *trace, uint32_t n)
 {
     return &trace->processes[n];
 }

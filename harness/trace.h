@@ -39,7 +39,8 @@
  * small, as programs free what they have just allocated; a difference d as 2d, or -2d - 1 below 0.
  *
  * What a process inherits through fork is not in its own trace: its frees of such blocks are left
- * out, and a resize of one is an allocation. Calls that failed, and frees of NULL, are left out.
+ * out, and a resize of one is an allocation. What exec makes of a process is another process here.
+ * Calls that failed, and frees of NULL, are left out; a realloc to 0 that frees is a free.
  *
  * A file is distrusted: trace_open() has seen every byte of it before anyone else does, so that
  * after it nothing can be wrong any more. Functions return 0 or an error, as everywhere here.
@@ -103,9 +104,9 @@ struct trace;
 int trace_open(const char *path, struct trace **out, struct trace_fault *fault);
 void trace_close(struct trace *trace); /* NULL is nothing */
 
-const struct trace_facts *trace_facts(const struct trace *trace);
+const struct trace_facts *trace_facts_of(const struct trace *trace);
 /* The n-th process, n < process_count; valid until the trace is closed. */
-const struct trace_process *trace_process(const struct trace *trace, uint32_t n);
+const struct trace_process *trace_process_at(const struct trace *trace, uint32_t n);
 
 /*
  * A place in a trace: a value that may be copied, valid until the trace is closed.

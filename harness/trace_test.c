@@ -121,7 +121,7 @@ static void example_is_read_again(void **state)
     }
     assert_false(trace_next(&cursor, &operation));
     assert_false(trace_next(&cursor, &operation));
-    const struct trace_facts *facts = trace_facts(trace);
+    const struct trace_facts *facts = trace_facts_of(trace);
     assert_int_equal(facts->operations, OPERATION_COUNT - 2);
     assert_int_equal(facts->allocations, 5);
     assert_int_equal(facts->resizes, 1);
@@ -131,11 +131,11 @@ static void example_is_read_again(void **state)
     assert_int_equal(facts->block_size_max, TRACE_SIZE_MAX / 2);
     assert_int_equal(facts->threads, 4);
     assert_int_equal(facts->process_count, 2);
-    assert_string_equal(trace_process(trace, 0)->name, "first");
-    assert_string_equal(trace_process(trace, 1)->name, "a name that is longer than it m");
-    assert_int_equal(trace_process(trace, 1)->parent, 1);
-    assert_int_equal(trace_process(trace, 1)->operations, 2);
-    assert_int_equal(trace_process(trace, 1)->bytes_peak, 1);
+    assert_string_equal(trace_process_at(trace, 0)->name, "first");
+    assert_string_equal(trace_process_at(trace, 1)->name, "a name that is longer than it m");
+    assert_int_equal(trace_process_at(trace, 1)->parent, 1);
+    assert_int_equal(trace_process_at(trace, 1)->operations, 2);
+    assert_int_equal(trace_process_at(trace, 1)->bytes_peak, 1);
     trace_close(trace);
     trace_close(NULL);
 }
@@ -191,7 +191,7 @@ static void drawn_operations_are_read_again(void **state)
         assert_int_equal(trace_writer_finish(writer, path), 0);
         trace_writer_free(writer);
         struct trace *trace = open_trace();
-        assert_int_equal(trace_facts(trace)->operations, count);
+        assert_int_equal(trace_facts_of(trace)->operations, count);
         struct trace_cursor cursor = trace_begin(trace);
         draw(seed, count, compare_with_next, &cursor);
         trace_close(trace);
@@ -213,7 +213,7 @@ static void regular_trace_keeps_the_limits(void **state)
     assert_int_equal(trace_writer_finish(writer, path), 0);
     trace_writer_free(writer);
     struct trace *trace = open_trace();
-    assert_int_equal(trace_facts(trace)->blocks_peak, count);
+    assert_int_equal(trace_facts_of(trace)->blocks_peak, count);
     trace_close(trace);
 }
 
@@ -383,9 +383,9 @@ static void replay_if_it_opens(void)
     while (trace_next(&cursor, &operation)) {
         count += operation.kind != TRACE_EXIT;
         assert_true(operation.kind == TRACE_EXIT ||
-                    operation.block < trace_facts(trace)->blocks_peak);
+                    operation.block < trace_facts_of(trace)->blocks_peak);
     }
-    assert_int_equal(count, trace_facts(trace)->operations);
+    assert_int_equal(count, trace_facts_of(trace)->operations);
     trace_close(trace);
 }
 
