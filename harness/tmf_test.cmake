@@ -38,6 +38,18 @@ tmf(127 "nothing: No such file" record --output ${trace} --dir ${DIR} ${DIR}/not
 tmf(3 "nowhere/trace: No such file" record --output ${DIR}/nowhere/trace --dir ${DIR} ls)
 tmf(3 "nothing was recorded" record --output ${trace} --dir ${DIR} true)
 
+# What was recorded is a workload; what was not is refused.
+tmf(0 ": [1-9][0-9]+ operations " record --output ${trace} --dir ${DIR} -- ls -R ${CMAKE_CURRENT_LIST_DIR})
+tmf(2 "the trace '${DIR}/nothing': No such file" kill --workload trace:${DIR}/nothing)
+tmf(2 "it is no trace" kill --workload trace:${CMAKE_CURRENT_LIST_FILE})
+tmf(2 "part of the name of a case" kill --workload trace:a:b)
+tmf(2 "one trace at a time" kill --workload trace:${trace},trace:other)
+tmf(2 "the trace 'nothing': No such.*is no case" replay
+  kill:undo-fsync:rb-twin:64:trace:nothing:seed=3:txns=4:point=txn/commit/begin:hit=3)
+tmf(0 "trace:${trace}" kill --workload trace:${trace} --cases 20 --dir ${DIR})
+tmf(0 "it holds" replay --dir ${DIR}
+  kill:undo-fsync:rb-twin:64:trace:${trace}:seed=3:txns=4:point=txn/commit/before-mark:hit=2)
+
 # Help, and lists of everything.
 tmf(0 "Usage: tmf COMMAND.*kill " --help)
 tmf(0 "^tmf [0-9]+[.][0-9]+" --version)
