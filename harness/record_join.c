@@ -204,14 +204,15 @@ static uint32_t find_thread(struct join *join, uint32_t recorded)
 
 static void join_record(struct join *join, const struct record *record)
 {
-    if (record->kind == RECORD_NONE) {
+    unsigned kind = record->kind;
+    if (kind == RECORD_NONE) {
         join->facts->unfinished++;
         return;
     }
     uint32_t thread = find_thread(join, record->thread);
     if (join->error)
         return;
-    switch (record->kind) {
+    switch (kind) {
     case RECORD_FREES:
         join_free(join, record, thread);
         break;
@@ -270,6 +271,16 @@ static int join_stream(const struct stream *streams, uint32_t n, struct trace_wr
 
 /* ---- the files ---- */
 
+/* How many records there are: of the tickets taken those that have room in the file. */
+static uint64_t count_records(const struct stream *stream)
+{
+    uint64_t count = stream->head->next;
+    uint64_t room = (stream->file_size - RECORD_HEAD_BYTES) / sizeof(struct record);
+    if (stream->head->failed && stream->head->failed - 1 < count)
+        count = stream->head->failed - 1;
+    return count < room ? count : room;
+}
+
 /* 0, ENODATA where the process died before it had begun its stream, or an errno. */
 static int open_stream(const char *folder, const char *name, struct stream *out)
 {
@@ -294,17 +305,12 @@ static int open_stream(const char *folder, const char *name, struct stream *out)
         return error;
     out->file = file;
     out->head = file;
+    if (out->head->magic != RECORD_MAGIC) {
+        munmap(file, out->file_size);
+        return ENODATA;
+    }
+    out->count = count_records(out);
     return 0;
-}
-
-/* How many records there are: of the tickets taken those that have room in the file. */
-static uint64_t count_records(const struct stream *stream)
-{
-    uint64_t count = stream->head->next;
-    uint64_t room = (stream->file_size - RECORD_HEAD_BYTES) / sizeof(struct record);
-    if (stream->head->failed && stream->head->failed - 1 < count)
-        count = stream->head->failed - 1;
-    return count < room ? count : room;
 }
 
 static void close_streams(struct stream *streams, uint32_t count)
@@ -339,8 +345,6 @@ static int open_streams(const char *folder, struct stream **out, uint32_t *out_c
     for (int n = 0; n < count; n++) {
         if (error == 0)
             error = open_stream(folder, entries[n]->d_name, &streams[opened]);
-        if (error == 0 && streams[opened].head->magic == RECORD_MAGIC)
-            streams[opened].count = count_records(&streams[opened]);
         opened += error == 0;
         if (error == ENODATA)
             error = 0;

@@ -417,7 +417,7 @@ PUBLIC void *reallocarray(void *block, size_t count, size_t size)
         errno = ENOMEM;
         return NULL;
     }
-    return realloc(block, count * size);
+    return realloc(block, count * size); /* NOLINT: 0 is the program's affair */
 }
 
 PUBLIC int posix_memalign(void **out, size_t alignment, size_t size)

@@ -19,7 +19,7 @@
 
 /* The compiler knows what malloc does, and would leave out what nobody looks at. */
 static void *volatile kept;
-static volatile size_t too_much = (size_t)-1;
+static volatile size_t too_much = (size_t)-1, nothing;
 
 static void keep(void *block)
 {
@@ -32,11 +32,11 @@ static void resize_chain(void)
     block = realloc(block, 10002);
     block = realloc(block, 200003);
     block = reallocarray(block, 2, 5002);
-    keep(realloc(block, 0));
+    keep(realloc(block, nothing));
     void *volatile array = reallocarray(NULL, 3, 3335);
     keep(reallocarray(array, too_much, 2)); /* fails, and leaves it */
     keep(realloc(array, too_much / 2));     /* as well */
-    free(array);
+    free(array);                            /* NOLINT: it lives */
     free(NULL);
 }
 
@@ -119,7 +119,7 @@ static int wait_status(pid_t child)
 static int run_exec(const char *self)
 {
     free(malloc(10001));
-    pid_t child = vfork();
+    pid_t child = vfork(); /* NOLINT: it is under test */
     if (child == 0) {
         execl(self, self, "one", (char *)NULL);
         _exit(99);

@@ -222,8 +222,8 @@ static void closed_descriptors_do_no_harm(void **state)
     record("closed", 0);
     char *story = story_of(0, 0);
     size_t length = strlen(story), pair = strlen("a10001 f10001 ");
-    assert_int_equal(length, (2 * 65536 + 1) * pair - 1);
-    assert_string_equal(story + 2 * 65536 * pair, "a10002 f10002");
+    assert_int_equal(length, ((size_t)2 * 65536 + 1) * pair - 1);
+    assert_string_equal(story + (size_t)2 * 65536 * pair, "a10002 f10002");
     free(story);
 }
 
