@@ -170,6 +170,8 @@ struct figures {
 std::size_t region_size(const kind &of, const trace_steps &trace)
 {
     std::size_t most = trace.facts.bytes_peak + trace.facts.blocks_peak * of.quantum;
+    if (most >> 40 != 0)
+        throw std::runtime_error("more than a terabyte lives in this trace");
     return (4 * most + (std::size_t{16} << 20)) / page_size * page_size;
 }
 

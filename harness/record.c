@@ -123,6 +123,10 @@ static int record(const struct arguments *arguments, const char *folder)
     struct child_end end;
     if (program_beside("librecord.so", job.library) != 0)
         return command_fail(arguments, STATUS_CANNOT, "librecord.so is not beside this program");
+    if (strpbrk(job.library, " :"))
+        return command_fail(arguments, STATUS_CANNOT,
+                            "the dynamic linker takes no path with ' ' or ':', as '%s'",
+                            job.library);
     int error = child_run(become, &job, 0, &end);
     if (error)
         return command_fail(arguments, STATUS_CANNOT, "%s", strerror(error));
