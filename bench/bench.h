@@ -12,5 +12,6 @@
 void register_alloc_benchmarks();
 void register_txn_benchmarks(const folder &where);
 void register_read_benchmarks(const folder &where);
+void register_trace_benchmarks();
 
 #endif

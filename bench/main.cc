@@ -86,6 +86,7 @@ int run_all(int argc, char **argv)
     register_alloc_benchmarks();
     register_txn_benchmarks(where);
     register_read_benchmarks(where);
+    register_trace_benchmarks();
     plain_names<benchmark::ConsoleReporter> console;
     plain_names<benchmark::JSONReporter> json;
     silence nothing;

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "harness/bench_trace.h"
 #include "harness/command.h"
 #include "harness/program.h"
 #include "harness/progress.h"
@@ -180,20 +181,25 @@ static void print_complexity(FILE *to, const json_t *rows, const json_t *row)
 
 static void print_table(FILE *to, const json_t *rows)
 {
-    fprintf(to, "%-48s %13s %8s %8s  %s\n", "benchmark", "median time", "spread", "of limit",
-            "counters, per pair or transaction");
+    bool is_first = true;
     size_t i;
     const json_t *row;
     json_array_foreach(rows, i, row)
     {
-        if (stands_for_benchmark(row))
-            print_row(to, rows, row);
+        if (!stands_for_benchmark(row) || bench_is_trace(row))
+            continue;
+        if (is_first)
+            fprintf(to, "%-48s %13s %8s %8s  %s\n", "benchmark", "median time", "spread",
+                    "of limit", "counters, per pair or transaction");
+        is_first = false;
+        print_row(to, rows, row);
     }
     json_array_foreach(rows, i, row)
     {
         if (strcmp(text_of(row, "aggregate_name"), "BigO") == 0)
             print_complexity(to, rows, row);
     }
+    bench_print_traces(to, rows, stands_for_benchmark);
 }
 
 static void report_failure(struct result *result, const json_t *row)
@@ -297,7 +303,11 @@ const struct command command_bench = {
     .text =
         "Measures in --dir (default: the current directory, which should be on a disk). The\n"
         "spread is the standard deviation over the repetitions, by their mean; \"of limit\" is\n"
-        "the multiple of what the disk takes for one write and one sync of as many pages.",
+        "the multiple of what the disk takes for one write and one sync of as many pages.\n"
+        "Of traces: time, nodes and pages are those of one operation, \"malloc\" is the multiple\n"
+        "of its time, \"of 100\" are the pages that 100 operations dirty together; rounding,\n"
+        "metadata and their sum, lost, are shares of the bytes asked for at the peak, frag of\n"
+        "what lies below the highest byte used.",
     .takes = TAKES_JSON | TAKES_DIR | TAKES_QUIET | TAKES_DURABILITY,
     .options = options,
     .take = take,

@@ -155,7 +155,14 @@ static void take_index(struct argp_state *state, struct arguments *out, const ch
 
 static void take_workload(struct argp_state *state, struct arguments *out, const char *word)
 {
-    take_name(state, &out->workloads, workload_name, "workload", word);
+    struct difference why;
+    const struct workload *trace = NULL;
+    if (!workload_is_trace(word))
+        take_name(state, &out->workloads, workload_name, "workload", word);
+    else if ((trace = workload_trace(word, &why)) != NULL)
+        add_name(&out->workloads, trace->name);
+    else
+        argp_error(state, "%s", why.what);
 }
 
 static const tmf_durability durabilities[] = {TMF_DURABILITY_SYNC, TMF_DURABILITY_GROUP,

@@ -80,12 +80,38 @@ static bool parse_pair(char *pair, struct kill_case *out)
     return false;
 }
 
-static bool parse_place(char *words[4], struct workload_place *out)
+/* The next word, or two of them, as trace:FILE. */
+static const struct workload *parse_workload(char **rest)
+{
+    char name[KILL_TEXT_MAX];
+    const char *word = strtok_r(NULL, ":", rest);
+    if (!word)
+        return NULL;
+    snprintf(name, sizeof(name), "%s:", word);
+    if (!workload_is_trace(name))
+        return workload_find(word);
+    const char *file = strtok_r(NULL, ":", rest);
+    struct difference why;
+    snprintf(name, sizeof(name), "%s%s", WORKLOAD_TRACE, file ? file : "");
+    const struct workload *trace = workload_trace(name, &why);
+    if (!trace)
+        fprintf(stderr, "%s\n", why.what);
+    return trace;
+}
+
+/* STRATEGY:INDEX:QUANTUM:WORKLOAD. */
+static bool parse_place(char **rest, struct workload_place *out)
 {
     uint64_t quantum;
+    char *words[3];
+    for (size_t n = 0; n < 3; n++) {
+        words[n] = strtok_r(NULL, ":", rest);
+        if (!words[n])
+            return false;
+    }
     out->strategy = name_find(tmf_strategy_name, words[0]);
     out->index = name_find(tmf_index_name, words[1]);
-    out->workload = workload_find(words[3]);
+    out->workload = parse_workload(rest);
     if (!out->strategy || !out->index || !out->workload || !parse_number(words[2], "", &quantum))
         return false;
     out->quantum = quantum;
@@ -103,13 +129,7 @@ bool kill_case_parse(const char *text, struct kill_case *out)
     char *engine = strtok_r(copy, ":", &rest);
     if (!engine || strcmp(engine, "kill") != 0)
         return false;
-    char *words[4];
-    for (size_t n = 0; n < 4; n++) {
-        words[n] = strtok_r(NULL, ":", &rest);
-        if (!words[n])
-            return false;
-    }
-    if (!parse_place(words, &out->place))
+    if (!parse_place(&rest, &out->place))
         return false;
     for (char *pair = strtok_r(NULL, ":", &rest); pair; pair = strtok_r(NULL, ":", &rest)) {
         if (!parse_pair(pair, out))

@@ -18,14 +18,17 @@ static const char *point_about(size_t n)
     return faults_point_at(n)->about;
 }
 
+/* The last is one for each file that there is. */
 static const char *workload_name(size_t n)
 {
-    return workload_at(n) ? workload_at(n)->name : NULL;
+    if (workload_at(n))
+        return workload_at(n)->name;
+    return n > 0 && workload_at(n - 1) ? WORKLOAD_TRACE "FILE" : NULL;
 }
 
 static const char *workload_about(size_t n)
 {
-    return workload_at(n)->about;
+    return workload_at(n) ? workload_at(n)->about : WORKLOAD_TRACE_ABOUT;
 }
 
 static const char *engine_name(size_t n)

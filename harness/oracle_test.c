@@ -18,12 +18,16 @@
 
 #include "harness/child.h"
 #include "harness/oracle.h"
+#include "harness/random.h"
+#include "harness/trace_writer.h"
 
-#define SEED          7
-#define TRANSACTIONS  UINT64_C(9)
-#define LIMIT_SECONDS 120
-#define QUANTUM       64
-#define STRIDE        5 /* between the bytes that are flipped in blocks; coprime to 8 */
+#define SEED             7
+#define TRANSACTIONS     UINT64_C(9)
+#define LIMIT_SECONDS    120
+#define QUANTUM          64
+#define TRACE_BLOCKS     20
+#define TRACE_OPERATIONS 270
+#define STRIDE           5 /* between the bytes that are flipped in blocks; coprime to 8 */
 
 /* Tests run in children, where cmocka cannot go on after a failure. */
 #define check(condition)                                                                           \
@@ -234,16 +238,53 @@ static int run_in_child(void *context)
     return EXIT_SUCCESS;
 }
 
+static void run_with(const struct workload *workload, void (*body)(const struct workload *workload))
+{
+    struct test test = {body, workload};
+    struct child_end end;
+    assert_int_equal(child_run(run_in_child, &test, LIMIT_SECONDS, &end), 0);
+    if (!end.exited || end.code != EXIT_SUCCESS)
+        fail_msg("workload %s: exit status %d, signal %d", workload->name, end.code, end.signal);
+}
+
+/* A trace of blocks that come, change their size and go, and come again when it is over. */
+static const struct workload *make_trace(void)
+{
+    static char name[] = WORKLOAD_TRACE "/tmp/oracle_test.XXXXXX";
+    char *path = name + strlen(WORKLOAD_TRACE);
+    struct difference why;
+    struct trace_writer *writer = trace_writer_new();
+    bool live[TRACE_BLOCKS] = {false};
+    trace_writer_process(writer, "oracle_test", 0);
+    for (uint32_t n = 0; n < TRACE_OPERATIONS; n++) {
+        uint32_t block = n < TRACE_BLOCKS ? n : (uint32_t)random_below(SEED, n, 0, TRACE_BLOCKS);
+        struct trace_operation operation = {
+            TRACE_ALLOCATE, block, 0, 0, random_below(SEED, n, 1, 900), 1, false};
+        if (live[block])
+            operation.kind = TRACE_RESIZE + random_below(SEED, n, 2, 2);
+        else
+            operation.alignment = UINT64_C(1) << random_below(SEED, n, 3, 9);
+        live[block] = operation.kind != TRACE_FREE;
+        trace_writer_add(writer, &operation);
+    }
+    trace_writer_add(writer, &(struct trace_operation){.kind = TRACE_EXIT});
+    close(mkstemp(path));
+    assert_int_equal(trace_writer_finish(writer, path), 0);
+    trace_writer_free(writer);
+    const struct workload *workload = workload_trace(name, &why);
+    unlink(path);
+    return workload;
+}
+
 static void run_for_each_workload(void (*body)(const struct workload *workload))
 {
-    for (size_t n = 0; workload_at(n); n++) {
-        struct test test = {body, workload_at(n)};
-        struct child_end end;
-        assert_int_equal(child_run(run_in_child, &test, LIMIT_SECONDS, &end), 0);
-        if (!end.exited || end.code != EXIT_SUCCESS)
-            fail_msg("workload %s: exit status %d, signal %d", test.workload->name, end.code,
-                     end.signal);
-    }
+    static const struct workload *trace;
+    if (!trace)
+        trace = make_trace();
+    assert_non_null(trace);
+    for (size_t n = 0; workload_at(n); n++)
+        run_with(workload_at(n), body);
+    run_with(trace, body);
 }
 
 #define FOR_EACH_WORKLOAD(test)                                                                    \

@@ -23,8 +23,32 @@ tmf(2 "PATH is missing" check)
 tmf(2 "is no case" replay nonsense)
 tmf(2 "is no case" replay kill:undo-fsync:rb-twin:64:bank:seed=1:txns=2:point=no/such:hit=1)
 tmf(2 "there is no list of 'things'" list things)
+tmf(2 "COMMAND.*is missing" record)
+tmf(2 "'0' is no value" record --operations 0 true)
 tmf(3 "making a folder to work in failed" kill --dir ${DIR}/nowhere)
 tmf(3 "give the path without" check ${DIR}/nothing)
+
+# A recorded command says and ends what it does by itself.
+set(trace ${DIR}/some.trace)
+tmf(7 "heard.*some.trace: [0-9]+ operations .* of [2-9] processes, [2-9] threads; peak "
+  record --output ${trace} --dir ${DIR} -- sh -c "ls /nowhere || (echo heard && exit 7)")
+tmf(0 ": 30 operations .*cut" record --output ${trace} --dir ${DIR} --operations 30 -- ls)
+tmf(143 "1 processes" record --output ${trace} --dir ${DIR} -- sh -c "kill -TERM $$")
+tmf(127 "nothing: No such file" record --output ${trace} --dir ${DIR} ${DIR}/nothing)
+tmf(3 "nowhere/trace: No such file" record --output ${DIR}/nowhere/trace --dir ${DIR} ls)
+tmf(3 "nothing was recorded" record --output ${trace} --dir ${DIR} true)
+
+# What was recorded is a workload; what was not is refused.
+tmf(0 ": [1-9][0-9]+ operations " record --output ${trace} --dir ${DIR} -- ls -R ${CMAKE_CURRENT_LIST_DIR})
+tmf(2 "the trace '${DIR}/nothing': No such file" kill --workload trace:${DIR}/nothing)
+tmf(2 "it is no trace" kill --workload trace:${CMAKE_CURRENT_LIST_FILE})
+tmf(2 "part of the name of a case" kill --workload trace:a:b)
+tmf(2 "one trace at a time" kill --workload trace:${trace},trace:other)
+tmf(2 "the trace 'nothing': No such.*is no case" replay
+  kill:undo-fsync:rb-twin:64:trace:nothing:seed=3:txns=4:point=txn/commit/begin:hit=3)
+tmf(0 "trace:${trace}" kill --workload trace:${trace} --cases 20 --dir ${DIR})
+tmf(0 "it holds" replay --dir ${DIR}
+  kill:undo-fsync:rb-twin:64:trace:${trace}:seed=3:txns=4:point=txn/commit/before-mark:hit=2)
 
 # Help, and lists of everything.
 tmf(0 "Usage: tmf COMMAND.*kill " --help)

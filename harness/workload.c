@@ -37,7 +37,13 @@ const struct workload *workload_find(const char *name)
         if (strcmp(workloads[n]->name, name) == 0)
             return workloads[n];
     }
-    return NULL;
+    struct difference ignored;
+    return workload_is_trace(name) ? workload_trace(name, &ignored) : NULL;
+}
+
+bool workload_is_trace(const char *name)
+{
+    return strncmp(name, WORKLOAD_TRACE, strlen(WORKLOAD_TRACE)) == 0;
 }
 
 static int init_root(tmf_writer *writer, void *root, void *context)

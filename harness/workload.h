@@ -36,7 +36,7 @@ struct difference {
 };
 
 /* A block as the one who allocated it knows it. */
-#define WORKLOAD_BLOCKS_MAX 32
+#define WORKLOAD_BLOCKS_MAX 256
 struct block {
     const void *at;
     size_t size; /* bytes */
@@ -74,6 +74,13 @@ struct workload {
 /* The n-th workload, NULL past the last; and by name, NULL if there is none. */
 const struct workload *workload_at(size_t n);
 const struct workload *workload_find(const char *name);
+
+/* One more, which is none of these, replays the trace in a file: trace:FILE. There is one such file
+ * in a process; NULL: it cannot be used, and `out` says why. workload_find() asks here too. */
+#define WORKLOAD_TRACE       "trace:"
+#define WORKLOAD_TRACE_ABOUT "replays what `tmf record` has recorded; a pattern fills every block"
+bool workload_is_trace(const char *name);
+const struct workload *workload_trace(const char *name, struct difference *out);
 
 /* How a storage for a workload is made or opened. */
 struct workload_place {

@@ -27,6 +27,8 @@ tmf(0 "quantum:64/free_blocks:100 .*read/begin_end/alone .*RMS error"
 tmf(0 "commit/undo-fsync/pages:4 .* x +pages_dirtied=4 " bench ${shortest} --filter "pages:4$")
 tmf(0 "" report ${DIR}/bench.json --out ${DIR}/page.html)
 page_must_say(${DIR}/page.html "times the blocks")
+tmf(0 "trace .*lost.*malloc/jq +[0-9.]+ +-\n.*rb-twin/quantum:64/jq +[0-9.]+ +[0-9.]+ +[0-9.]+ "
+  bench ${shortest} --filter "^trace/(malloc|rb-twin/quantum:64)/jq$")
 tmf(2 "Failed to match" bench ${shortest} --filter nothing)
 tmf(2 "no value for this option" bench --repetitions 0)
 tmf(2 "is no JSON" report ${DIR}/page.html --out ${DIR}/other.html)
