@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
+#include <iterator>
+#include <string_view>
 #include <unistd.h>
 
 namespace
@@ -30,6 +32,13 @@ const size_law size_laws[size_law_count] = {
     {"lognormal", 132, 4, 100, 1000000, lognormal, lognormal},
     {"small", 385, 4, 1000000, 10000000, uniform<1, 256>, uniform<257, 512>},
 };
+
+const size_law &size_law_named(const char *name)
+{
+    return *std::find_if(std::begin(size_laws), std::end(size_laws), [name](const size_law &each) {
+        return std::string_view(each.name) == name;
+    });
+}
 
 bool is_wanted(const size_law &sizes)
 {

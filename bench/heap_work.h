@@ -49,6 +49,7 @@ struct size_law {
  */
 constexpr std::size_t size_law_count = 4;
 extern const size_law size_laws[size_law_count];
+const size_law &size_law_named(const char *name); /* there must be one */
 
 /* Those that take minutes only where TMF_BENCH_LARGE is set. */
 bool is_wanted(const size_law &sizes);

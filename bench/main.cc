@@ -73,6 +73,9 @@ std::string plain_filter()
 /* What makes system calls, or would be measured wrong by callgrind. */
 void register_what_has_no_instructions(const folder &where)
 {
+    register_latency_benchmarks();
+    register_fragmentation_benchmarks();
+    register_txn_alloc_benchmarks(where);
     register_txn_benchmarks(where);
     register_read_benchmarks(where);
     register_trace_benchmarks();
