@@ -103,7 +103,7 @@ benchmark::UserCounters count_pages(own_heap &heap, churn &work)
     benchmark::UserCounters counted;
     counted["pages_dirtied"] = pages_dirtied(heap, work, pairs_watched, 1);
     count_pages_of_halves(counted, heap, work);
-    counted["pages_per_txn"] =
+    counted["pages_dirtied_100"] =
         pages_dirtied(heap, work, transactions_watched, pairs_of_transaction);
     return counted;
 }

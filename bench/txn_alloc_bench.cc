@@ -8,7 +8,8 @@
  * nothing. Nothing is stored into the blocks: that is not the allocator's cost.
  *
  * Held fixed: the seed, the number of transactions, so that pages_dirtied and log_bytes are the
- * same every time; every page is read, and a few transactions made, before any is measured.
+ * same every time; every page is read, and as many transactions made, before any is measured; three
+ * repetitions.
  * Checked: every call's result; the storage at the end.
  *
  * Counters per transaction, from tmf_stats: pages_dirtied, log_bytes, syncs. Strategies other than
@@ -37,7 +38,7 @@ namespace
 constexpr std::size_t holes = 100000;
 constexpr std::size_t pairs = 100; /* of a transaction */
 constexpr std::int64_t transactions = 10;
-constexpr int transactions_before = 2;
+constexpr int transactions_before = 10;
 
 class storage_heap : public allocator
 {
@@ -208,7 +209,8 @@ void register_txn_alloc_benchmarks(const folder &where)
             benchmark::RegisterBenchmark(name.c_str(), txn_alloc, &where, how, kind)
                 ->UseManualTime()
                 ->Unit(benchmark::kMicrosecond)
-                ->Iterations(transactions);
+                ->Iterations(transactions)
+                ->Repetitions(3);
         }
     }
 }

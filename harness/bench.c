@@ -67,11 +67,22 @@ static bool take(int key, const char *value)
 
 static void print_counters(FILE *to, const json_t *row)
 {
-    static const char *const counters[] = {
-        "free_blocks", "nodes_visited", "pages_dirtied", "pages_per_txn", "instructions",
-        "log_bytes",   "syncs",         "p50_ns",        "p99_ns",        "p99_9_ns",
-        "p99_99_ns",   "max_ns",        "p99_99_nodes",  "max_nodes",     "high_water_bytes",
-        "external_100"};
+    static const char *const counters[] = {"free_blocks",
+                                           "nodes_visited",
+                                           "pages_dirtied",
+                                           "pages_dirtied_100",
+                                           "instructions",
+                                           "log_bytes",
+                                           "syncs",
+                                           "p50_ns",
+                                           "p99_ns",
+                                           "p99_9_ns",
+                                           "p99_99_ns",
+                                           "max_ns",
+                                           "p99_99_nodes",
+                                           "max_nodes",
+                                           "high_water_bytes",
+                                           "external_100"};
     for (size_t i = 0; i < sizeof(counters) / sizeof(*counters); i++) {
         if (json_object_get(row, counters[i]) != NULL)
             fprintf(to, "  %s=%.7g", counters[i], row_number(row, counters[i]));

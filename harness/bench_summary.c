@@ -88,7 +88,7 @@ static void print_loss(FILE *to, const json_t *rows, const char *kind)
             strncmp(row_text(row, "run_name"), start, strlen(start)) != 0)
             continue;
         lost += row_number(row, "rounding_bytes") + row_number(row, "metadata_bytes");
-        asked += row_number(row, "requested_bytes");
+        asked += row_number(row, "live_bytes");
     }
     print_number(to, 6, asked > 0, asked > 0 ? 100 * lost / asked : 0);
 }
