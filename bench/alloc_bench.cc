@@ -38,7 +38,8 @@ constexpr std::int64_t pairs_timed = 200000;
 constexpr std::int64_t pairs_counted = 20000; /* callgrind is fifty times slower */
 constexpr std::size_t pairs_watched = 2000;
 constexpr std::size_t pairs_of_transaction = 100;
-constexpr std::size_t transactions_watched = 20;
+constexpr std::size_t halves_watched = 500;
+constexpr std::size_t transactions_watched = 10;
 constexpr std::size_t peer_pin = 64; /* bytes */
 
 /* Counters are doubles. */
@@ -73,15 +74,15 @@ void count_pages_of_halves(benchmark::UserCounters &counted, own_heap &heap, chu
 {
     dirty_pages watch(heap.memory.at, heap.memory.size);
     std::size_t pages_free = 0, pages_alloc = 0;
-    work.draw(pairs_watched);
-    for (std::size_t i = 0; i < pairs_watched; i++) {
+    work.draw(halves_watched);
+    for (std::size_t i = 0; i < halves_watched; i++) {
         work.free_next();
         pages_free += watch.take();
         work.allocate_next();
         pages_alloc += watch.take();
     }
-    counted["pages_per_free"] = real(pages_free) / pairs_watched;
-    counted["pages_per_alloc"] = real(pages_alloc) / pairs_watched;
+    counted["pages_per_free"] = real(pages_free) / halves_watched;
+    counted["pages_per_alloc"] = real(pages_alloc) / halves_watched;
 }
 
 /* Of `rounds` times `pairs`, per round. */

@@ -65,13 +65,23 @@ static void print_counter(FILE *to, int width, const json_t *row, const char *ke
     print_number(to, width, known, known ? row_number(row, key) : 0);
 }
 
+/* Pages of an operation: a free and an allocation are one each. */
+static void print_pages(FILE *to, const json_t *row)
+{
+    print_counter(to, 6, row, "pages_dirtied");
+    bool known = row != NULL && json_object_get(row, "pages_per_free") != NULL;
+    double of_halves =
+        known ? row_number(row, "pages_per_free") + row_number(row, "pages_per_alloc") : 0;
+    print_number(to, 5, known, of_halves / 2);
+}
+
 static void print_times(FILE *to, const json_t *rows, const struct line *line, const char *blocks)
 {
     const json_t *own = find(rows, line->kind, line->sizes, blocks);
     print_number(to, 7, own != NULL, own != NULL ? row_time_ns(own) : 0);
     print_ratio(to, 6, own, find(rows, "jemalloc", line->sizes, blocks));
     print_ratio(to, 6, find(rows, "rb-twin/quantum:64", line->sizes, blocks), own);
-    print_ratio(to, 6, find(rows, "boost-rbtree", line->sizes, blocks), own);
+    print_ratio(to, 7, find(rows, "boost-rbtree", line->sizes, blocks), own);
 }
 
 /* Of all traces together: what rounding and metadata take beyond what was asked for. */
@@ -110,7 +120,7 @@ static void print_line(FILE *to, const json_t *rows, const struct line *line)
             quantum + strlen("/quantum:"), line->sizes[0] != '\0' ? line->sizes + 1 : "uniform");
     print_times(to, rows, line, FEW);
     print_times(to, rows, line, MANY);
-    print_counter(to, 6, many != NULL ? many : few, "pages_dirtied");
+    print_pages(to, many != NULL ? many : few);
     print_counter(to, 6, many != NULL ? many : few, "instructions");
     print_loss(to, rows, line->kind);
     print_transaction(to, rows, "undo-fsync", line->kind);
@@ -121,11 +131,12 @@ static void print_line(FILE *to, const json_t *rows, const struct line *line)
 static void print_head(FILE *to)
 {
     fprintf(to,
-            "\n%-28s %28s %28s %6s %6s %6s %13s\n"
-            "%-10s %4s %-12s %7s %6s %6s %6s %7s %6s %6s %6s %6s %6s %6s %6s %6s\n",
-            "which index, which quantum?", "at 10^5 free blocks", "at 10^6 free blocks", "pages",
-            "instr.", "lost", "in a txn, us", "index", "", "sizes", "ns", "of je", "rb-t x",
-            "boost x", "ns", "of je", "rb-t x", "boost x", "a pair", "a pair", "%", "undo", "redo");
+            "\n%-28s %29s %29s %12s %6s %6s %13s\n"
+            "%-10s %4s %-12s %7s %6s %6s %7s %7s %6s %6s %7s %6s %5s %6s %6s %6s %6s\n",
+            "which index, which quantum?", "at 10^5 free blocks", "at 10^6 free blocks",
+            "pages of a", "instr.", "lost", "in a txn, us", "index", "", "sizes", "ns", "of je",
+            "rb-t x", "boost x", "ns", "of je", "rb-t x", "boost x", "pair", "op", "a pair", "%",
+            "undo", "redo");
 }
 
 void rows_summarize(FILE *to, const json_t *rows)

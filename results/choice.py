@@ -123,7 +123,7 @@ def lost_bytes(counters):
 
 
 HEAD = ("index", "quantum", "ns at 10⁵", "of jemalloc", "rb-twin/64 is", "ns at 10⁶",
-        "of jemalloc", "rb-twin/64 is", "pages a pair", "pages a hundred", "nodes a pair",
+        "of jemalloc", "rb-twin/64 is", "pages a pair", "pages an op", "pages a hundred", "nodes a pair",
         "instructions", "rounding, B", "lost in traces, %", "undo-fsync, µs", "redo-wp, µs")
 CAPTION = ("A free and an allocation: processor time with 10⁵ and 10⁶ free blocks, as multiples of "
            "jemalloc's time and of how much slower the original is; pages dirtied, index nodes "
@@ -145,14 +145,21 @@ def kind_row(found, kind):
         jemalloc = faster(found, kind, blocks, found.peers.get("jemalloc", {}))
         numbers += [cell(own and own.median), times_cell(jemalloc and 1 / jemalloc),
                     times_cell(faster(found, kind, blocks, found.own.get(ORIGINAL, {})))]
+    numbers += [cell(counter(last, "pages_dirtied")), cell(pages_of_operation(last))]
     numbers += [cell(counter(last, name)) for name in
-                ("pages_dirtied", "pages_dirtied_100", "nodes_visited", "instructions",
+                ("pages_dirtied_100", "nodes_visited", "instructions",
                  "rounding_bytes")]
     numbers.append(cell(lost_percent(found, kind)))
     for strategy in ("undo-fsync", "redo-wp"):
         point = in_transactions.get(strategy)
         numbers.append(cell(point and point.median / 1e3))
     return (kind[0], str(kind[1]), *numbers)
+
+
+def pages_of_operation(point):
+    """A free and an allocation are one each: the mean of both."""
+    halves = [counter(point, "pages_per_free"), counter(point, "pages_per_alloc")]
+    return None if None in halves else sum(halves) / 2
 
 
 def times_cell(value):

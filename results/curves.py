@@ -32,7 +32,8 @@ class Fit:
     rms: float
 
 
-COUNTERS = ("free_blocks", "nodes_visited", "pages_dirtied", "pages_dirtied_100", "instructions",
+COUNTERS = ("free_blocks", "nodes_visited", "pages_dirtied", "pages_dirtied_100", "pages_per_free",
+            "pages_per_alloc", "instructions",
             "rounding_bytes", "metadata_bytes", "live_bytes", "log_bytes", "syncs",
             "external_25", "external_50", "external_75", "external_100")
 
