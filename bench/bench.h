@@ -10,6 +10,9 @@
 #include "folder.h"
 
 void register_alloc_benchmarks();
+void register_fragmentation_benchmarks();
+void register_latency_benchmarks();
+void register_txn_alloc_benchmarks(const folder &where);
 void register_txn_benchmarks(const folder &where);
 void register_read_benchmarks(const folder &where);
 void register_trace_benchmarks();

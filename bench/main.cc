@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "bench.h"
+#include "instructions.h"
 
 namespace
 {
@@ -69,6 +70,17 @@ std::string plain_filter()
     return std::regex_replace(benchmark::GetBenchmarkFilter(), std::regex("\\$"), "(/|$$)");
 }
 
+/* What makes system calls, or would be measured wrong by callgrind. */
+void register_what_has_no_instructions(const folder &where)
+{
+    register_latency_benchmarks();
+    register_fragmentation_benchmarks();
+    register_txn_alloc_benchmarks(where);
+    register_txn_benchmarks(where);
+    register_read_benchmarks(where);
+    register_trace_benchmarks();
+}
+
 bool writes_file(int argc, char **argv)
 {
     return std::any_of(argv, argv + argc, [](const char *argument) {
@@ -84,9 +96,8 @@ int run_all(int argc, char **argv)
         return 2;
     folder where;
     register_alloc_benchmarks();
-    register_txn_benchmarks(where);
-    register_read_benchmarks(where);
-    register_trace_benchmarks();
+    if (!instructions::are_counted())
+        register_what_has_no_instructions(where);
     plain_names<benchmark::ConsoleReporter> console;
     plain_names<benchmark::JSONReporter> json;
     silence nothing;

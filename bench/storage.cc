@@ -37,7 +37,7 @@ strategy::strategy(std::size_t n)
 {
 }
 
-static const char *control_name()
+const char *control_name()
 {
     std::size_t n = 0;
     while (!strategy(n).is_control)
@@ -45,7 +45,7 @@ static const char *control_name()
     return tmf_strategy_name(n);
 }
 
-static tmf_durability durability_asked_for()
+tmf_durability durability_asked_for()
 {
     const char *word = std::getenv("TMF_BENCH_DURABILITY");
     std::string asked = word != nullptr ? word : "sync";

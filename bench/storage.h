@@ -31,10 +31,16 @@ struct strategy {
     bool available;  /* here */
 };
 
+/* The strategy that survives nothing. */
+const char *control_name();
+
+/* TMF_BENCH_DURABILITY: sync, group or process. */
+tmf_durability durability_asked_for();
+
 class storage
 {
   public:
-    /* strategy_name: NULL is the default. TMF_BENCH_DURABILITY: sync, group or process. */
+    /* strategy_name: NULL is the default. */
     storage(const folder &where, const char *strategy_name);
     ~storage();
     storage(const storage &) = delete;

@@ -29,6 +29,7 @@
 
 #include "bench.h"
 #include "storage.h"
+#include "txn_counters.h"
 
 namespace
 {
@@ -96,17 +97,6 @@ void check_stored(storage &store, const std::vector<std::size_t> &pages, std::ui
     tmf_read_end(reader);
     if (!all_there)
         throw std::runtime_error("a committed number is not there");
-}
-
-void report_counters(benchmark::State &state, const tmf_stats &before, const tmf_stats &after)
-{
-    auto counter = [&state](const char *name, std::uint64_t count) {
-        state.counters[name] =
-            benchmark::Counter(static_cast<double>(count), benchmark::Counter::kAvgIterations);
-    };
-    counter("pages_dirtied", after.pages_dirtied - before.pages_dirtied);
-    counter("log_bytes", after.log_bytes - before.log_bytes);
-    counter("syncs", after.syncs - before.syncs);
 }
 
 void measure_commit(benchmark::State &state, const folder &where, const strategy &how)

@@ -49,8 +49,13 @@ static const struct profile profiles[] = {
     {"quick",
      60,
      600,
-     {"--repetitions", "3", "--min-time", "0.05", "--filter", "-(:1000000$|^trace/)"}},
-    {"full", 1200, 7200, {"--repetitions", "9", "--min-time", "0.3"}},
+     {"--repetitions", "3", "--min-time", "0.05", "--filter",
+      "-:1000000$|quantum:(32|128)/|/(crowded|lognormal)/"
+      "|^(fragmentation|latency|trace|txn_alloc)/"}},
+    {"full",
+     1200,
+     7200,
+     {"--repetitions", "9", "--min-time", "0.3", "--filter", "-/(crowded|lognormal)/.*:1000000$"}},
 };
 
 static const struct profile *profile = &profiles[0];

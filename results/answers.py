@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The questions the page answers. Each answer is sentences made of numbers, its figures, the
 command that gives it again, and the raw numbers; where nothing was measured it says so."""
+import re
 from collections import defaultdict
 from dataclasses import dataclass, field
 
@@ -34,6 +35,7 @@ class Answer:
     command: str
     figures: list = field(default_factory=list)
     tables: list = field(default_factory=list)
+    tables_shown: int = 0  # of the tables, those that are not folded away
 
 
 def not_run(name, question, command):
@@ -58,11 +60,7 @@ def percent(share):
 
 def allocation(bench):
     name, question = "allocation", "How does an allocation's cost grow with the free blocks?"
-    families = defaultdict(list)
-    for point in curves.series(curves.points(bench.metrics["benchmarks"]), "alloc_free/") \
-            if bench else ():
-        families[point.name.rpartition("/")[0]].append(point)
-    families = {family: points for family, points in families.items() if len(points) > 1}
+    families = own_families(bench) if bench else {}
     if not families:
         return not_run(name, question, BENCH)
     fits = curves.time_fits(bench.metrics["benchmarks"])
@@ -73,6 +71,19 @@ def allocation(bench):
     return Answer(name, question, sentences, bench.again(),
                   [time_figure(families, fits), nodes_figure(families, nodes)],
                   [allocation_table(families)])
+
+
+def own_families(bench):
+    """Of our own indexes with sizes 1 to 1024, as many as a figure can show: those that have the
+    quantum that all allow, where there are any."""
+    families = defaultdict(list)
+    for name, point in curves.points(bench.metrics["benchmarks"]).items():
+        if re.fullmatch(r"alloc_free/[^/]+/quantum:\d+/free_blocks:\d+", name):
+            families[name.rpartition("/")[0]].append(point)
+    families = {family: points for family, points in families.items() if len(points) > 1}
+    in_common = {family: points for family, points in families.items()
+                 if points[0].argument("quantum") == "64"}
+    return in_common or families
 
 
 def family_label(points):
@@ -280,8 +291,3 @@ def rows_table(caption, rows):
 
 def shown(value):
     return value if isinstance(value, str) else grouped(value)
-
-
-def all_answers(envelopes):
-    bench = next((envelope for envelope in envelopes if "benchmarks" in envelope.metrics), None)
-    return [allocation(bench), commit(bench), waiting(envelopes), reading(bench)]

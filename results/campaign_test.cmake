@@ -21,7 +21,7 @@ if(NOT BENCH)
 endif()
 
 set(shortest --dir ${DIR} --repetitions 2 --min-time 0.01)
-set(some "alloc_free/.*:100$|alloc_free/.*:1000$|read/")
+set(some "alloc_free/[^:]*quantum:64/free_blocks:(100|1000)$|alloc_free/boost-rbtree/.*:100$|read/")
 tmf(0 "quantum:64/free_blocks:100 .*read/begin_end/alone .*RMS error"
   bench ${shortest} --filter ${some} --json ${DIR}/bench.json)
 tmf(0 "commit/undo-fsync/pages:4 .* x +pages_dirtied=4 " bench ${shortest} --filter "pages:4$")

@@ -32,7 +32,10 @@ class Fit:
     rms: float
 
 
-COUNTERS = ("free_blocks", "nodes_visited", "pages_dirtied", "log_bytes", "syncs")
+COUNTERS = ("free_blocks", "nodes_visited", "pages_dirtied", "pages_dirtied_100", "pages_per_free",
+            "pages_per_alloc", "instructions",
+            "rounding_bytes", "metadata_bytes", "live_bytes", "log_bytes", "syncs",
+            "external_25", "external_50", "external_75", "external_100")
 
 
 def points(rows):
@@ -46,7 +49,7 @@ def points(rows):
 
 def summarize(name, runs):
     """What makes no system call is judged by the processor's time, which others take less of."""
-    key = "cpu_time" if name.startswith("alloc_free/") else "real_time"
+    key = "cpu_time" if name.startswith(("alloc_free/", "trace/")) else "real_time"
     times = [run[key] * NANOSECONDS[run["time_unit"]] for run in runs]
     counters = {key: float(np.median([run[key] for run in runs]))
                 for key in COUNTERS if key in runs[0]}

@@ -70,6 +70,17 @@ def report_of(content):
         return report(file.name)
 
 
+def medians_of(name):
+    """Of the processor's time where that is judged, in nanoseconds, by benchmark."""
+    times = {}
+    for row in fixture(name)["metrics"]["benchmarks"]:
+        if row["run_type"] != "iteration":
+            continue
+        key = "real_time" if row["run_name"].startswith("txn_alloc/") else "cpu_time"
+        times.setdefault(row["run_name"], []).append(row[key])
+    return {name: sorted(of_name)[1] for name, of_name in times.items()}
+
+
 def number(text):
     return int(re.sub(r"\s", "", text))
 
@@ -97,12 +108,12 @@ class ReportTest(unittest.TestCase):
         verdicts = Page(text).table("Strategy")
         self.assertEqual(verdicts["undo-fsync", "threads"], "not run")
         self.assertEqual(verdicts["undo-fsync", "procs"], "not run")
-        self.assertEqual(text.count("Not run."), 4)  # every other answer
+        self.assertEqual(text.count("Not run."), 5)  # every other answer
 
         empty = fixture("bench")
         empty["metrics"] = {}
         done, text = report_of(empty)
-        self.assertEqual((done.returncode, text.count("Not run.")), (0, 4))
+        self.assertEqual((done.returncode, text.count("Not run.")), (0, 5))
 
     def test_a_control_is_known_by_what_it_survives(self):
         sound = fixture("kill-none")
@@ -127,16 +138,58 @@ class ReportTest(unittest.TestCase):
             ratio = sorted(times[name])[1] / sorted(times[f"limit/pages:{pages}"])[1]
             self.assertEqual(table[name, "times"].split(" (")[0], f"{ratio:.3g}")
 
+    def test_choice_is_the_fastest_that_is_exact(self):
+        medians = medians_of("judgement")
+        text = self.page("judgement")
+        own = medians["alloc_free/btree/quantum:64/free_blocks:100000"]
+        self.assertGreater(own, medians["alloc_free/tlsf/quantum:64/free_blocks:100000"])
+        original = medians["alloc_free/rb-twin/quantum:64/free_blocks:100000"]
+        boost = medians["alloc_free/boost-rbtree/free_blocks:100000"]
+        jemalloc = medians["alloc_free/jemalloc/free_blocks:100000"]
+        self.assertRegex(text, f"is btree, quantum 64: [0-9]+\u00a0ns for a free and an allocation, "
+                               f"{original / own:.2g} times faster than rb-twin, quantum 64, "
+                               f"{boost / own:.2g} times faster than Boost[^,]*, "
+                               f"{own / jemalloc:.2g} times the time of jemalloc")
+
+    def test_choice_takes_its_numbers_from_every_family(self):
+        medians = medians_of("judgement")
+        row = self.choice_row(self.page("judgement"), "btree", "16")
+        lost, live = 0, 0
+        for each in fixture("judgement")["metrics"]["benchmarks"]:
+            if each["run_name"].startswith("trace/btree/quantum:16/"):
+                lost += each["rounding_bytes"] + each["metadata_bytes"]
+                live += each["live_bytes"]
+        self.assertEqual(row["lost"], f"{100 * lost / live:.3g}")
+        redo = medians["txn_alloc/redo-wp/btree/quantum:16"] / 1e3
+        self.assertEqual(row["redo-wp,"], f"{redo:.3g}")
+
+    def test_choice_leaves_out_what_was_not_measured(self):
+        few = fixture("judgement")
+        few["metrics"]["benchmarks"] = [row for row in few["metrics"]["benchmarks"]
+                                        if re.match("alloc_free/[^j]", row["run_name"])]
+        done, text = report_of(few)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        row = self.choice_row(text, "btree", "16")
+        self.assertEqual((row["lost"], row["redo-wp,"], row["of"]), ("", "", ""))
+        self.assertNotIn("choice-fragmentation", text)
+
+    def choice_row(self, text, index, quantum):
+        tables = Page(text).tables
+        head, *rows = next(rows for name, rows in tables.items() if name.startswith("A free and"))
+        row = next(row for row in rows if row[:2] == [index, quantum])
+        return {word.split()[0]: cell for word, cell in zip(head, row)}
+
     def test_page_stands_alone_and_is_sound(self):
-        text = self.page("kill", "kill-none", "threads", "procs", "bench")
-        page = Page(text)
-        self.assertNotRegex(text, "https?:")
-        self.assertNotIn("@import", text)
-        self.assertEqual(len(page.ids), len(set(page.ids)), "ids are unique")
-        for reference in page.references:
-            self.assertTrue(reference.startswith("#") and reference[1:] in page.ids, reference)
-        self.assertEqual(text.count("<svg"), 6)
-        self.assertEqual(text.count('role="img" aria-label='), 6)
+        for bench, drawings in (("bench", 8), ("judgement", 7)):
+            text = self.page("kill", "kill-none", "threads", "procs", bench)
+            page = Page(text)
+            self.assertNotRegex(text, "https?:")
+            self.assertNotIn("@import", text)
+            self.assertEqual(len(page.ids), len(set(page.ids)), "ids are unique")
+            for reference in page.references:
+                self.assertTrue(reference.startswith("#") and reference[1:] in page.ids, reference)
+            self.assertEqual(text.count("<svg"), drawings)
+            self.assertEqual(text.count('role="img" aria-label='), drawings)
 
     def test_again_leaves_out_where_the_json_went(self):
         self.assertIn("<code>tmf bench --repetitions 3 --min-time 0.05</code>", self.page("bench"))

@@ -11,7 +11,7 @@ from matplotlib import pyplot
 
 INK = "#010101"
 FAINT = "#020202"
-SERIES = ("#0a0001", "#0a0002", "#0a0003", "#0a0004")
+SERIES = tuple(f"#0a00{n:02}" for n in range(1, 10))
 PAGE_COLOURS = {INK: "currentColor", FAINT: "var(--faint)"}
 PAGE_COLOURS.update({stand_in: f"var(--series-{n})" for n, stand_in in enumerate(SERIES, 1)})
 
