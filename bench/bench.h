@@ -15,6 +15,9 @@ void register_latency_benchmarks();
 void register_txn_alloc_benchmarks(const folder &where);
 void register_txn_benchmarks(const folder &where);
 void register_read_benchmarks(const folder &where);
+void register_group_benchmarks(const folder &where);
+void register_split_benchmarks(const folder &where);
+void register_open_benchmarks(const folder &where);
 void register_trace_benchmarks();
 
 #endif

@@ -2,7 +2,8 @@
 /*
  * read/begin_end/alone: begin and end of a read while nobody else has a view: the process takes its
  * lock on the file and gives it back. read/begin_end/beside_reader: the same while another thread
- * holds a reader, so that the process keeps its lock.
+ * holds a reader, so that the process keeps its lock. read/begin_end/exclusive: alone, with
+ * TMF_EXCLUSIVE, where the process keeps its lock from open to close.
  *
  * Held fixed: the default strategy, no writer, the number of reads. The clock is read once for
  * `reads_at_once` of them. Checked: every result.
@@ -73,9 +74,9 @@ double seconds_per_read(tmf_storage *storage)
     return spent.count() / reads_at_once;
 }
 
-void measure_reads(benchmark::State &state, const folder &where, bool beside)
+void measure_reads(benchmark::State &state, const folder &where, unsigned flags, bool beside)
 {
-    storage store(where, nullptr);
+    storage store(where, nullptr, durability_asked_for(), flags);
     while (state.KeepRunning()) {
         std::optional<other_reader> other;
         if (beside)
@@ -84,10 +85,10 @@ void measure_reads(benchmark::State &state, const folder &where, bool beside)
     }
 }
 
-void read_begin_end(benchmark::State &state, const folder *where, bool beside)
+void read_begin_end(benchmark::State &state, const folder *where, unsigned flags, bool beside)
 {
     try {
-        measure_reads(state, *where, beside);
+        measure_reads(state, *where, flags, beside);
     } catch (const std::exception &failure) {
         state.SkipWithError(failure.what());
     }
@@ -97,10 +98,12 @@ void read_begin_end(benchmark::State &state, const folder *where, bool beside)
 
 void register_read_benchmarks(const folder &where)
 {
-    for (bool beside : {false, true})
-        benchmark::RegisterBenchmark(beside ? "read/begin_end/beside_reader"
-                                            : "read/begin_end/alone",
-                                     read_begin_end, &where, beside)
+    auto add = [&where](const char *name, unsigned flags, bool beside) {
+        benchmark::RegisterBenchmark(name, read_begin_end, &where, flags, beside)
             ->UseManualTime()
             ->Iterations(iterations);
+    };
+    add("read/begin_end/alone", 0, false);
+    add("read/begin_end/beside_reader", 0, true);
+    add("read/begin_end/exclusive", TMF_EXCLUSIVE, false);
 }

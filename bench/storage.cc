@@ -78,14 +78,16 @@ static void create(const std::string &path)
     sync(); /* what filling left in the page cache must not be written during a measurement */
 }
 
-storage::storage(const folder &where, const char *strategy_name)
+storage::storage(const folder &where, const char *strategy_name, tmf_durability durability,
+                 unsigned flags)
 {
     std::string path = where.path("storage");
     if (access((path + ".odb").c_str(), F_OK) != 0)
         create(path);
     tmf_options options = {};
     options.strategy = strategy_name;
-    options.durability = durability_asked_for();
+    options.durability = durability;
+    options.flags = flags;
     storage_must(tmf_open(path.c_str(), &options, &handle));
     tmf_reader *reader = nullptr;
     storage_must(tmf_read_begin(handle, &reader));

@@ -40,8 +40,9 @@ tmf_durability durability_asked_for();
 class storage
 {
   public:
-    /* strategy_name: NULL is the default. */
-    storage(const folder &where, const char *strategy_name);
+    /* strategy_name: NULL is the default. flags: of tmf_options. */
+    storage(const folder &where, const char *strategy_name,
+            tmf_durability durability = durability_asked_for(), unsigned flags = 0);
     ~storage();
     storage(const storage &) = delete;
     storage &operator=(const storage &) = delete;
