@@ -3,11 +3,15 @@
 #include "txn/sync.h"
 
 #include <errno.h>
+#include <sched.h>
 
 #include "alloc/point.h"
 #include "txn/error.h"
 #include "txn/io.h"
+#include "txn/process_lock.h"
 #include "txn/storage.h"
+
+#define GATHER_SHARE 4 /* of the time that the last sync took */
 
 int tmf_sync_init(struct tmf_sync *sync)
 {
@@ -55,10 +59,32 @@ void tmf_sync_leave(struct tmf_storage *storage)
     (void)pthread_mutex_unlock(&storage->sync.mutex);
 }
 
+/* Lets as many commits come as came the last time, if they come soon. */
+static void gather(const struct tmf_storage *storage)
+{
+    const struct tmf_sync *sync = &storage->sync;
+    const struct tmf_log *log = &storage->log;
+    if (storage->durability != TMF_DURABILITY_GROUP ||
+        log->appended - log->durable_below >= sync->expected)
+        return;
+    uint64_t deadline = tmf_now_ns() + sync->last_ns / GATHER_SHARE;
+    while (log->appended - log->durable_below < sync->expected && tmf_now_ns() < deadline)
+        (void)sched_yield();
+}
+
+static void expect(struct tmf_storage *storage, uint64_t began_ns, uint64_t durable_before)
+{
+    storage->sync.expected = storage->log.appended - durable_before;
+    storage->sync.last_ns = tmf_now_ns() - began_ns;
+}
+
 /* The sync itself, without the mutex: whoever appends meanwhile does not wait. */
 static int lead(struct tmf_storage *storage)
 {
     struct tmf_log *log = &storage->log;
+    gather(storage);
+    uint64_t began_ns = tmf_now_ns();
+    uint64_t durable_before = log->durable_below;
     uint64_t appended = log->appended;
     TMF_POINT("txn/sync/before");
     log->syncs++;
@@ -67,6 +93,7 @@ static int lead(struct tmf_storage *storage)
     TMF_POINT("txn/sync/after");
     if (log->durable_below < appended)
         log->durable_below = appended;
+    expect(storage, began_ns, durable_before);
     return 0;
 }
 
