@@ -226,7 +226,7 @@ int tmf_lock_shared(struct tmf_lock *lock, uint64_t deadline, struct tmf_lock_ho
     int error = holds(lock, pthread_self()) ? EDEADLK : 0;
     if (!error && reader_must_wait(lock, false))
         error = wait_to_read(lock, deadline);
-    if (!error && lock->readers == 0) {
+    if (!error && lock->readers == 0 && !lock->process.is_exclusive) {
         lock->joins = 0;
         error = enter(lock, false, deadline);
     }
@@ -260,7 +260,7 @@ void tmf_lock_release(struct tmf_lock *lock, struct tmf_lock_holder *holder)
         lock->free_holders = holder;
     }
     bool last = was_writing || --lock->readers == 0;
-    if (last)
+    if (was_writing || (last && !lock->process.is_exclusive))
         leave_processes(lock, was_writing);
     if (was_writing) {
         lock->writing = false;

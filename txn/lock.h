@@ -22,7 +22,8 @@
  *    commit returned sees it
  *
  * Processes. The first thread that enters takes the locks of process_lock.h, the last one gives
- * them back. Lock order: thread mutex < those. No lock of ours is held while user code runs, but
+ * them back; readers do neither where the process keeps its locks (TMF_EXCLUSIVE): nobody else can
+ * have written. Lock order: thread mutex < those. No lock of ours is held while user code runs, but
  * for the writer and main locks.
  *
  * What the process-level hook (`entered`) does under the fresh lock - looking at the log,

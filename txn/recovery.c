@@ -279,8 +279,6 @@ int tmf_entered(void *context, bool exclusive, uint64_t deadline)
     struct tmf_storage *storage = context;
     struct tmf_log_state state;
     enum tmf_log_kind kind;
-    if (storage->lock.process.is_exclusive && !exclusive)
-        return 0; /* nobody else can have written */
     int error = look(storage, &state);
     while (!error && is_due(storage, &state, exclusive, &kind)) {
         error = exclusive ? recover_as_writer(storage, deadline)
