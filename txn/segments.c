@@ -16,7 +16,7 @@
 #define ALONE          12u /* what a scan of a segment by itself costs, in those of one beside others */
 #define PATIENCE_FIRST 100u
 #define PATIENCE_MOST  600u
-#define SOON           200u /* scans */
+#define TRAP           225u /* what becoming hot again costs, in the same unit */
 #define LEARN_MORE     12u
 #define LEARN_LESS     8u
 
@@ -81,10 +81,23 @@ static uint64_t end_of(const struct tmf_segments *segments, uint64_t segment)
 
 /* ---- becoming hot */
 
+/* What a scan of the segment costs: the way to the next hot one, or a call. */
+static unsigned cost_of(const struct tmf_segments *segments, uint64_t segment)
+{
+    for (unsigned distance = 1; distance <= NEAR; distance++) {
+        if ((segment >= distance && segments->idle[segment - distance]) ||
+            (segment + distance < segments->count && segments->idle[segment + distance]))
+            return distance;
+    }
+    return ALONE;
+}
+
 static void learn_from_warm(struct tmf_segments *segments, uint64_t segment)
 {
     uint32_t cooled_at = segments->cooled_at[segment];
-    if (cooled_at && segments->scans - cooled_at < SOON && segments->patience < PATIENCE_MOST)
+    uint64_t scans = segments->scans - cooled_at;
+    if (cooled_at && scans * cost_of(segments, segment) < TRAP &&
+        segments->patience < PATIENCE_MOST)
         segments->patience += LEARN_MORE;
 }
 
@@ -179,17 +192,6 @@ void tmf_segments_found(struct tmf_segments *segments, uint64_t page)
 
 /* ---- becoming cold */
 
-/* What the last scan of the n-th hot segment has cost: the way to the next one, or a call. */
-static unsigned cost_of(const struct tmf_segments *segments, uint64_t n)
-{
-    uint64_t distance = ALONE;
-    if (n > 0)
-        distance = segments->hot[n] - segments->hot[n - 1];
-    if (n + 1 < segments->hot_count && segments->hot[n + 1] - segments->hot[n] < distance)
-        distance = segments->hot[n + 1] - segments->hot[n];
-    return distance <= NEAR ? (unsigned)distance : ALONE;
-}
-
 static int lock(struct tmf_storage *storage, uint64_t first, uint64_t count)
 {
     return tmf_arena_protect(&storage->arena, (size_t)first * TMF_PAGE_SIZE,
@@ -226,7 +228,7 @@ static void grow_idle(struct tmf_segments *segments)
     for (uint64_t n = 0; n < segments->hot_count; n++) {
         uint16_t *idle = &segments->idle[segments->hot[n]];
         if (*idle <= segments->patience)
-            *idle = (uint16_t)(*idle + cost_of(segments, n));
+            *idle = (uint16_t)(*idle + cost_of(segments, segments->hot[n]));
     }
 }
 

@@ -10,8 +10,8 @@
  * unit of `idle`; by themselves, with a call of their own, 0.5 us), making it cold costs a trap and
  * two changes of protection if it is stored to again (9 us). Patience of that much pays where
  * transactions come back to the same segments soon, and is wasted where they do not; so it learns:
- * a segment that becomes hot again soon after it was made cold asks for more of it, one that is
- * made cold for less.
+ * a segment that becomes hot again before keeping it would have cost as much as the trap asks for
+ * more of it; any other that is made cold, for less.
  *
  * Measured against the other ways: a scan of all that is resident is 0.11 ms for 160 MiB, more than
  * half of what the sync takes; a scan up to the heap's high-water mark is the same for a full heap.
