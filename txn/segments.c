@@ -141,6 +141,11 @@ void tmf_segments_found(struct tmf_segments *segments, uint64_t page)
         *idle = 1;
 }
 
+bool tmf_segments_is_hot(const struct tmf_segments *segments, uint64_t page)
+{
+    return segments->idle[page >> segments->shift] != 0;
+}
+
 /* What the last scan of a hot segment has cost: the way to the next one, or a call. */
 static unsigned cost_of(const struct tmf_segments *segments, uint64_t segment)
 {
