@@ -46,7 +46,8 @@ tmf(2 "part of the name of a case" kill --workload trace:a:b)
 tmf(2 "one trace at a time" kill --workload trace:${trace},trace:other)
 tmf(2 "the trace 'nothing': No such.*is no case" replay
   kill:undo-fsync:rb-twin:64:trace:nothing:seed=3:txns=4:point=txn/commit/begin:hit=3)
-tmf(0 "trace:${trace}" kill --workload trace:${trace} --cases 20 --dir ${DIR})
+tmf(0 "redo-wp[^\n]*trace:" kill --strategy all --cases 10 --dir ${DIR}
+  --workload trace:${CMAKE_CURRENT_LIST_DIR}/../bench/traces/perl.trace)
 tmf(0 "it holds" replay --dir ${DIR}
   kill:undo-fsync:rb-twin:64:trace:${trace}:seed=3:txns=4:point=txn/commit/before-mark:hit=2)
 
