@@ -3,7 +3,8 @@
  * tmf record: runs a command with record_preload.c in it, and in all that it starts, and makes a
  * trace of what these leave. Recording ends when the command does; of what it leaves running only
  * what was asked for until then is in the trace. What is linked statically, or has its own malloc
- * inside, or has its environment taken away, or is run as another user, is not recorded.
+ * inside (as what is built with a sanitizer), or has its environment taken away, or is run as
+ * another user, is not recorded.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -17,6 +18,7 @@
 #include "harness/program.h"
 #include "harness/record_join.h"
 #include "harness/record_stream.h"
+#include "harness/result.h"
 #include "harness/trace.h"
 
 enum { KEY_OUTPUT = 0x200, KEY_OPERATIONS };
@@ -96,8 +98,42 @@ static void print_facts(const struct record_facts *facts, const struct trace *tr
                 facts->stopped, strerror(facts->error));
 }
 
+static json_t *describe_processes(const struct trace *trace)
+{
+    json_t *list = json_array();
+    for (uint32_t n = 0; n < trace_facts_of(trace)->process_count; n++) {
+        const struct trace_process *process = trace_process_at(trace, n);
+        json_array_append_new(list, json_pack("{s:s%, s:I, s:I, s:I, s:I, s:I}", "name",
+                                              process->name, strnlen(process->name, TRACE_NAME_MAX),
+                                              "parent", (json_int_t)process->parent, "threads",
+                                              (json_int_t)process->threads, "operations",
+                                              (json_int_t)process->operations, "blocks_peak",
+                                              (json_int_t)process->blocks_peak, "bytes_peak",
+                                              (json_int_t)process->bytes_peak));
+    }
+    return list;
+}
+
+static void measure(json_t *metrics, const struct record_facts *facts, const struct trace *trace)
+{
+    const struct trace_facts *whole = trace_facts_of(trace);
+    const struct {
+        const char *name;
+        uint64_t value;
+    } numbers[] = {{"operations", whole->operations},   {"allocations", whole->allocations},
+                   {"resizes", whole->resizes},         {"frees", whole->frees},
+                   {"threads", whole->threads},         {"blocks_peak", whole->blocks_peak},
+                   {"bytes_peak", whole->bytes_peak},   {"block_size_max", whole->block_size_max},
+                   {"left_out", facts->left_out},       {"mended", facts->mended},
+                   {"unfinished", facts->unfinished},   {"stopped", facts->stopped},
+                   {"cut", (uint64_t)(facts->cut != 0)}};
+    for (size_t n = 0; n < sizeof(numbers) / sizeof(*numbers); n++)
+        json_object_set_new(metrics, numbers[n].name, json_integer((json_int_t)numbers[n].value));
+    json_object_set_new(metrics, "processes", describe_processes(trace));
+}
+
 /* The trace is read back: what nobody can read is better known now. */
-static int join(const struct arguments *arguments, const char *folder)
+static int join(const struct arguments *arguments, const char *folder, struct result *result)
 {
     struct record_facts facts;
     struct trace *trace;
@@ -113,6 +149,8 @@ static int join(const struct arguments *arguments, const char *folder)
         return command_fail(arguments, STATUS_VIOLATION, "%s: %s", output, fault.what);
     if (!arguments->quiet)
         print_facts(&facts, trace);
+    result_add_cases(result, 1);
+    measure(result_metrics(result), &facts, trace);
     trace_close(trace);
     return STATUS_HELD;
 }
@@ -131,7 +169,10 @@ static int record(const struct arguments *arguments, const char *folder)
     if (error)
         return command_fail(arguments, STATUS_CANNOT, "%s", strerror(error));
     int ended = end.exited ? end.code : STATUS_SIGNAL + end.signal;
-    int status = join(arguments, folder);
+    struct result *result = result_new(arguments);
+    int status = join(arguments, folder, result);
+    int written = result_finish(result);
+    status = status ? status : written;
     return ended ? ended : status;
 }
 
@@ -158,7 +199,7 @@ const struct command command_record = {
     .words = "-- COMMAND [ARG...]",
     .word_count_min = 1,
     .word_count_max = SIZE_MAX,
-    .takes = TAKES_DIR | TAKES_QUIET,
+    .takes = TAKES_JSON | TAKES_DIR | TAKES_QUIET,
     .options = options,
     .take = take,
     .run = run,

@@ -31,7 +31,13 @@ tmf(3 "give the path without" check ${DIR}/nothing)
 # A recorded command says and ends what it does by itself.
 set(trace ${DIR}/some.trace)
 tmf(7 "heard.*some.trace: [0-9]+ operations .* of [2-9] processes, [2-9] threads; peak "
-  record --output ${trace} --dir ${DIR} -- sh -c "ls /nowhere || (echo heard && exit 7)")
+  record --output ${trace} --dir ${DIR} --json ${DIR}/record.json
+  -- sh -c "ls /nowhere || (echo heard && exit 7)")
+file(READ ${DIR}/record.json json)
+string(JSON name GET "${json}" metrics processes 0 name)
+if(NOT name STREQUAL sh)
+  message(SEND_ERROR "the first process is ${name}, must be sh")
+endif()
 tmf(0 ": 30 operations .*cut" record --output ${trace} --dir ${DIR} --operations 30 -- ls)
 tmf(143 "1 processes" record --output ${trace} --dir ${DIR} -- sh -c "kill -TERM $$")
 tmf(127 "nothing: No such file" record --output ${trace} --dir ${DIR} ${DIR}/nothing)
@@ -46,7 +52,8 @@ tmf(2 "part of the name of a case" kill --workload trace:a:b)
 tmf(2 "one trace at a time" kill --workload trace:${trace},trace:other)
 tmf(2 "the trace 'nothing': No such.*is no case" replay
   kill:undo-fsync:rb-twin:64:trace:nothing:seed=3:txns=4:point=txn/commit/begin:hit=3)
-tmf(0 "trace:${trace}" kill --workload trace:${trace} --cases 20 --dir ${DIR})
+tmf(0 "redo-wp[^\n]*trace:" kill --strategy all --cases 10 --dir ${DIR}
+  --workload trace:${CMAKE_CURRENT_LIST_DIR}/../bench/traces/perl.trace)
 tmf(0 "it holds" replay --dir ${DIR}
   kill:undo-fsync:rb-twin:64:trace:${trace}:seed=3:txns=4:point=txn/commit/before-mark:hit=2)
 

@@ -88,6 +88,28 @@ static void test_d6_many_scattered_pages(const struct test_place *place)
     check_ok(tmf_close(storage));
 }
 
+/* A rollback leaves alone what lies between its pages, though it was stored to before. */
+static void test_rolls_back_between_pages_of_earlier_transactions(const struct test_place *place)
+{
+    const size_t pages = 256, apart = 24;
+    const tmf_options options = {.size = 2 * pages * TEST_PAGE};
+    tmf_storage *storage = test_open(place, &options);
+    tmf_writer *writer = test_write(storage);
+    unsigned char *block = tmf_alloc_aligned(writer, TEST_PAGE, pages * TEST_PAGE);
+    check(block);
+    for (size_t page = 0; page < pages; page++)
+        block[page * TEST_PAGE] = 1;
+    check_ok(tmf_commit(writer));
+    for (size_t page = 0; page < pages; page += apart)
+        block[page * TEST_PAGE] = 2;
+    check_ok(tmf_rollback(writer));
+    for (size_t page = 0; page < pages; page++)
+        check(block[page * TEST_PAGE] == 1);
+    tmf_write_end(writer);
+    test_storage_is_well(storage);
+    check_ok(tmf_close(storage));
+}
+
 /* ---- D8: system calls that store into the arena */
 
 static void test_d8_system_stores_into_a_block(const struct test_place *place)
@@ -416,6 +438,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         test_case(test_d6_many_scattered_pages),
+        test_case(test_rolls_back_between_pages_of_earlier_transactions),
         test_case(test_d8_system_stores_into_a_block),
         test_case(test_d10_stores_past_the_old_end),
         test_case(test_d12_d14_short_writes_and_reads),

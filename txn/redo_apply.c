@@ -46,8 +46,10 @@ int tmf_redo_restore(struct tmf_storage *storage, uint64_t page)
     const unsigned char *shadow = tmf_shadow_find(&tmf_redo_state(storage)->shadows, page);
     if (!shadow)
         return tmf_io->madvise(at, TMF_PAGE_SIZE, MADV_DONTNEED) == 0 ? 0 : errno;
-    memcpy(at, shadow, TMF_PAGE_SIZE);
-    return 0;
+    int error = storage->strategy->finder->unlock(storage, page, 1);
+    if (!error) /* it was writable when it was found, but for a stray store in what is cold now */
+        memcpy(at, shadow, TMF_PAGE_SIZE);
+    return error;
 }
 
 /* ---- a new mapping */

@@ -86,13 +86,15 @@ static int scan_resize(struct tmf_storage *storage)
 
 static int scan_unlock(struct tmf_storage *storage, uint64_t first, uint64_t count)
 {
-    storage->stats.faults++;
     return tmf_segments_warm(&scan_of(storage)->segments, storage, first, count, NULL);
 }
 
+/* A copy in a cold segment is of an earlier transaction: it is read-only, and as committed. */
 static void add_copy(struct tmf_storage *storage, uint64_t page)
 {
     struct tmf_redo_state *state = tmf_redo_state(storage);
+    if (!tmf_segments_is_hot(&scan_of(storage)->segments, page))
+        return;
     tmf_pageset_add(&state->dirty, page);
     tmf_pageset_add(&state->copied, page);
 }

@@ -210,7 +210,6 @@ static int wp_resize(struct tmf_storage *storage)
 
 static int wp_unlock(struct tmf_storage *storage, uint64_t first, uint64_t count)
 {
-    storage->stats.faults++;
     return tmf_segments_warm(&wp_of(storage)->segments, storage, first, count, wp_arm);
 }
 

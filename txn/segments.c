@@ -138,6 +138,7 @@ int tmf_segments_warm(struct tmf_segments *segments, struct tmf_storage *storage
         segment++;
     if (segments->always_hot || segment == end)
         return 0; /* another thread was faster */
+    storage->stats.faults++;
     tmf_granule_widen(&segments->granule, segments->count, &segment, &end);
     uint64_t from = segment << segments->shift;
     int error = unlock(storage, from, end_of(segments, end - 1) - from, arm);
@@ -188,6 +189,11 @@ void tmf_segments_found(struct tmf_segments *segments, uint64_t page)
     uint16_t *idle = &segments->idle[page >> segments->shift];
     if (*idle)
         *idle = 1;
+}
+
+bool tmf_segments_is_hot(const struct tmf_segments *segments, uint64_t page)
+{
+    return segments->always_hot || segments->idle[page >> segments->shift];
 }
 
 /* ---- becoming cold */

@@ -69,11 +69,13 @@ int tmf_segments_remapped(struct tmf_segments *segments, struct tmf_storage *sto
 int tmf_segments_warm(struct tmf_segments *segments, struct tmf_storage *storage, uint64_t first,
                       uint64_t count, tmf_segments_arm *arm);
 
-/* Calls `scan` for each stretch of hot pages, which tells the pages it finds to _found(). */
+/* Calls `scan` for each stretch of hot pages, and of cold ones between them, which tells the pages
+ * it finds to _found(). */
 typedef int tmf_segments_scan(struct tmf_storage *storage, uint64_t first, uint64_t count);
 int tmf_segments_each_hot(struct tmf_segments *segments, struct tmf_storage *storage,
                           tmf_segments_scan *scan);
 void tmf_segments_found(struct tmf_segments *segments, uint64_t page);
+bool tmf_segments_is_hot(const struct tmf_segments *segments, uint64_t page);
 
 /* Once per scan, and after it: makes those cold in which nothing was found for long. */
 int tmf_segments_cool(struct tmf_segments *segments, struct tmf_storage *storage);
