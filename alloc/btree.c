@@ -13,7 +13,7 @@
  * The plan was two trees of free runs, by (size, address) and by address. The second would repeat
  * the map, whose summary finds a run's neighbours in O(levels): it is not there. And the first need
  * not have a key for every run. A cell is 2048 quanta of map, 512 bytes of it, which is scanned for
- * a run of a given size in some 30 ns. So the tree has one key for all runs of one size in one
+ * a run of a given size in 40 to 70 ns. So the tree has one key for all runs of one size in one
  * cell: fewer than runs, and most runs come and go without a change in the tree. A larger cell is
  * scanned for longer, a smaller one has more keys, and a larger reserve for them.
  *

@@ -43,7 +43,7 @@ typedef struct tmf_heap_stats {
     size_t size;           /* bytes of the whole region */
     size_t quantum;        /* bytes */
     const char *index;     /* name */
-    size_t metadata_bytes; /* heap header and block map */
+    size_t metadata_bytes; /* heap header, block map, what the index has outside of blocks */
     size_t used_bytes;     /* in allocated blocks, rounded up to the quantum */
     size_t free_bytes;     /* in free blocks */
     size_t used_blocks;

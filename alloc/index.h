@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The free-space index: which runs of quanta are free. Indexes are interchangeable behind this
- * interface; an index sees only the header's area that it asked for and the inside of free blocks.
+ * interface; an index sees only the bytes that it asked for, behind the header and in the extents
+ * of the block map, the inside of free blocks, and the map, to read it.
  *
  * Every function returns 0, TMF_ECORRUPT where what it reads contradicts itself, or what is said
  * beside it. No function follows a link, or believes a size, before it has checked it. An all-zero

@@ -25,8 +25,9 @@
  * as the keys need that there can be: an operation cannot fail for want of a node.
  *
  * Cost: a search reads one node on each level, some five cache lines of each. A key that comes or
- * goes changes one leaf. One in 30 or so splits it, or joins it with its neighbour: two leaves more
- * and their parent. Levels: 3 at 2 * 10^5 keys, 4 at 10^7.
+ * goes changes one leaf, half of it on average; now and then it splits the leaf or evens it out
+ * with a neighbour, which changes that and their parent, and on the next level the same. Levels: 3
+ * at 2 * 10^5 keys, 4 at 10^7.
  *
  * Distrust: a child is followed only to a node number that was handed out and that says it is of
  * the level below, with a possible count. What does not hold makes the view sour, as in rb.h. Keys
@@ -56,7 +57,7 @@ struct tmf_keytree {
     } path[TMF_KEYTREE_HEIGHT]; /* by level, from the leaf up */
 };
 
-/* Bytes of nodes for each extent, in all of which there are `keys` more at most. */
+/* Bytes of nodes that an extent has which adds `keys` keys to those that there can be. */
 uint64_t tmf_keytree_bytes(uint64_t keys);
 
 void tmf_keytree_open(struct tmf_keytree *tree, tmf_heap *heap);

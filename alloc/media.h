@@ -60,7 +60,7 @@ struct tmf_heap_media {
     uint32_t version;
     uint32_t quantum_shift;
     uint32_t index_id;
-    uint32_t link_bits;   /* width of a quantum number inside the index */
+    uint32_t link_bits;   /* width of a quantum number inside the index, see index.h */
     uint64_t end;         /* quanta of the region */
     uint64_t first;       /* where blocks begin */
     uint64_t used_quanta; /* in allocated blocks */
