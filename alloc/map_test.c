@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The block map's summary against an array of flags, and what a chunk is that it calls void. */
-#include "map.h"
+#include "map_pairs.h"
 #include "map_summary.h"
 #include "test_region.h"
 
@@ -95,10 +95,11 @@ static void test_lies(void **state)
     assert_int_equal(tmf_summary_next(lying, BITS, 0), TMF_SUMMARY_LIES);
 }
 
-static unsigned char *pairs_of(const struct region *region, uint64_t chunk)
+static void fill_pairs(const struct region *region, uint64_t chunk, int byte)
 {
-    unsigned char *pages = tmf_heap_place(&region->heap, region->heap.media->extents[0].at);
-    return pages + chunk * (CHUNK / 64 * 16);
+    struct map_chunk found = map_chunk(&region->heap, chunk * CHUNK);
+    assert_true(found.is_void);
+    memset(found.pairs, byte, MAP_CHUNK_PAIRS * sizeof found.pairs[0]);
 }
 
 /* What is in a void chunk is not read, and gone when the first border comes. */
@@ -111,7 +112,7 @@ static void fill_void(tmf_heap_config config)
     }
     region_map(&region, 8 * chunk);
     assert_int_equal(region_create(&region, 0, 8 * chunk, config), 0);
-    memset(pairs_of(&region, 3), 0xa5, CHUNK / 64 * 16);
+    fill_pairs(&region, 3, 0xa5);
     assert_sound(&region.heap);
     struct block low = block_take(&region, 1, 3 * chunk);
     struct block next = block_take(&region, 1, config.quantum);
@@ -121,7 +122,7 @@ static void fill_void(tmf_heap_config config)
     assert_int_equal(tmf_heap_free(&region.heap, next.at, next.size), 0);
     assert_sound(&region.heap);
     /* The chunk is void again and may hold anything. */
-    memset(pairs_of(&region, 3), 0x5a, CHUNK / 64 * 16);
+    fill_pairs(&region, 3, 0x5a);
     assert_sound(&region.heap);
     assert_int_equal(tmf_heap_free(&region.heap, next.at, next.size), TMF_EBADBLOCK);
     low = block_take(&region, 1, largest_free(&region));
