@@ -105,6 +105,7 @@ static int take(tmf_heap *heap, struct tmf_run from, struct tmf_run run)
  * The smallest free run, the lowest among equals, in which `quanta` fit at a multiple of `step`
  * quanta (of the address, not of the offset), and the lowest such place in it. Every run of quanta
  * + step - 1 has one, so the search looks at the free runs of [quanta, quanta + step - 1) at most.
+ * An index that is not exact has no next run: it is asked for one of that length at once.
  */
 static int find(tmf_heap *heap, uint64_t quanta, uint64_t step, struct tmf_run *from,
                 struct tmf_run *run)
@@ -121,7 +122,11 @@ static int find(tmf_heap *heap, uint64_t quanta, uint64_t step, struct tmf_run *
             *run = (struct tmf_run){.at = at, .quanta = quanta};
             return 0;
         }
-        least = (struct tmf_run){.at = from->at + 1, .quanta = from->quanta};
+        if (heap->index->is_inexact) {
+            least.quanta = quanta + step - 1;
+        } else {
+            least = (struct tmf_run){.at = from->at + 1, .quanta = from->quanta};
+        }
     }
 }
 
@@ -173,37 +178,41 @@ int tmf_heap_free(tmf_heap *heap, void *block, size_t size)
     return error != 0 ? error : free_run(heap, run);
 }
 
-/*
- * Moves the upper border of `old` to make it `quanta` long. ENOMEM: the free run above is too
- * short; nothing was changed.
- */
-static int move_border(tmf_heap *heap, struct tmf_run old, uint64_t quanta)
+static void mark_resized(tmf_heap *heap, struct tmf_run old, struct tmf_run new)
 {
-    struct tmf_run new = {.at = old.at, .quanta = quanta};
-    int error = 0;
-    if (quanta < old.quanta) {
-        error = tmf_heap_give(heap, (struct tmf_run){old.at + quanta, old.quanta - quanta});
-    } else {
-        struct tmf_run below;
-        struct tmf_run above;
-        uint64_t more = quanta - old.quanta;
-        error = heap->index->adjacent(heap, old, &below, &above);
-        if (error == 0 && above.quanta < more) {
-            return ENOMEM;
-        }
-        if (error == 0) {
-            error = take(heap, above, (struct tmf_run){above.at, more});
-        }
-    }
-    if (error != 0) {
-        return error;
-    }
     TMF_POINT("alloc/resize/before-map");
     tmf_map_mark(heap, old, false);
     TMF_POINT("alloc/resize/between-borders");
     tmf_map_mark(heap, new, true);
-    heap->media->used_quanta += quanta - old.quanta;
-    return 0;
+    heap->media->used_quanta += new.quanta - old.quanta;
+}
+
+/*
+ * Moves the upper border of `old` to make it `quanta` long. ENOMEM: the free run above is too
+ * short; nothing was changed. A block that shrinks does so in the map first: the index asks the map
+ * what lies in front of the run that it is given, and that must be the end of a block.
+ */
+static int move_border(tmf_heap *heap, struct tmf_run old, uint64_t quanta)
+{
+    struct tmf_run new = {.at = old.at, .quanta = quanta};
+    if (quanta < old.quanta) {
+        mark_resized(heap, old, new);
+        return tmf_heap_give(heap, (struct tmf_run){tmf_run_end(new), old.quanta - quanta});
+    }
+    struct tmf_run below;
+    struct tmf_run above;
+    uint64_t more = quanta - old.quanta;
+    int error = heap->index->adjacent(heap, old, &below, &above);
+    if (error == 0 && above.quanta < more) {
+        return ENOMEM;
+    }
+    if (error == 0) {
+        error = take(heap, above, (struct tmf_run){above.at, more});
+    }
+    if (error == 0) {
+        mark_resized(heap, old, new);
+    }
+    return error;
 }
 
 /* Moves `old`, which has `old_size` bytes of content, to a block of `new_size`, which are more. */

@@ -34,6 +34,7 @@ typedef struct tmf_heap {
     struct tmf_heap_media *media;      /* the heap's own header inside the region */
     const struct tmf_index_ops *index; /* the free-space index */
     unsigned quantum_shift;            /* log2 of the quantum */
+    unsigned map_shift;                /* log2 of the quanta in a page of the block map */
     uint64_t nodes_visited;            /* index nodes read since attach, for measurement */
 } tmf_heap;
 

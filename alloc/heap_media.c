@@ -27,6 +27,11 @@ static uint64_t map_place(uint64_t header, const struct tmf_index_ops *index)
     return tmf_round_up(header + sizeof(struct tmf_heap_media) + index->area_bytes, TMF_HEAP_PAGE);
 }
 
+static unsigned map_shift_of(const struct tmf_index_ops *index)
+{
+    return index->shares_map ? TMF_MAP_SHARED_SHIFT : TMF_MAP_WHOLE_SHIFT;
+}
+
 static bool is_region(const void *base, size_t offset, size_t size)
 {
     return (uintptr_t)base % TMF_HEAP_PAGE == 0 && size % TMF_HEAP_PAGE == 0 &&
@@ -45,7 +50,7 @@ static int media_init(tmf_heap *heap, uint64_t header, uint64_t end)
     unsigned shift = heap->quantum_shift;
     unsigned link_bits = heap->index->link_bits((size_t)1 << shift);
     uint64_t at = map_place(header, heap->index) >> shift;
-    uint64_t covered = tmf_map_plan(0, end, tmf_heap_limit(link_bits), UINT32_MAX);
+    uint64_t covered = tmf_map_plan(heap, 0, end, tmf_heap_limit(link_bits), UINT32_MAX);
     uint64_t first = at + tmf_map_length(heap, 0, covered);
     if (end > tmf_heap_limit(link_bits)) {
         return TMF_ENOTSUPPORTED;
@@ -77,7 +82,7 @@ int tmf_heap_create(tmf_heap *heap, void *base, size_t offset, size_t size,
         return EINVAL;
     }
     uint64_t header = header_place(offset);
-    tmf_heap made = {.base = base, .index = index};
+    tmf_heap made = {.base = base, .index = index, .map_shift = map_shift_of(index)};
     made.quantum_shift = (unsigned)__builtin_ctzll(quantum);
     made.media = (void *)(made.base + header);
     int error = media_init(&made, header, size >> made.quantum_shift);
@@ -135,8 +140,11 @@ int tmf_heap_attach(tmf_heap *heap, void *base, size_t offset, size_t size)
     found.index = tmf_index_find_id(media->index_id);
     found.quantum_shift = media->quantum_shift;
     if (found.index == NULL || found.quantum_shift > TMF_HEAP_QUANTUM_SHIFT_MAX ||
-        !is_quantum((size_t)1 << found.quantum_shift, found.index) ||
-        media->end > size >> found.quantum_shift || tmf_heap_media_check(&found) != 0) {
+        !is_quantum((size_t)1 << found.quantum_shift, found.index)) {
+        return TMF_ECORRUPT;
+    }
+    found.map_shift = map_shift_of(found.index);
+    if (media->end > size >> found.quantum_shift || tmf_heap_media_check(&found) != 0) {
         return TMF_ECORRUPT;
     }
     *heap = found;

@@ -8,24 +8,25 @@
 
 #include <errno.h>
 
-enum { PAGE_QUANTA = 16384, SIDE_ALIGNMENT = 1024 };
+enum { SIDE_ALIGNMENT = 1024 };
 
-uint64_t tmf_map_plan(uint64_t covered, uint64_t end, uint64_t limit, uint64_t room)
+static uint64_t page_quanta(const tmf_heap *heap)
 {
-    uint64_t needed = tmf_round_up(end, PAGE_QUANTA) - covered;
-    uint64_t wanted = tmf_round_up(tmf_min(end + end / 2, limit), PAGE_QUANTA) - covered;
-    return tmf_max(needed, tmf_min(wanted, room * PAGE_QUANTA));
+    return UINT64_C(1) << heap->map_shift;
 }
 
-static uint64_t pairs_bytes(uint64_t quanta)
+uint64_t tmf_map_plan(const tmf_heap *heap, uint64_t covered, uint64_t end, uint64_t limit,
+                      uint64_t room)
 {
-    return quanta / PAGE_QUANTA * TMF_HEAP_PAGE;
+    uint64_t needed = tmf_round_up(end, page_quanta(heap)) - covered;
+    uint64_t wanted = tmf_round_up(tmf_min(end + end / 2, limit), page_quanta(heap)) - covered;
+    return tmf_max(needed, tmf_min(wanted, room * page_quanta(heap)));
 }
 
 /* Where the index's bytes begin in an extent that covers `quanta`. */
-static uint64_t side_place(uint64_t quanta)
+static uint64_t side_place(const tmf_heap *heap, uint64_t quanta)
 {
-    return pairs_bytes(quanta) +
+    return (quanta >> heap->map_shift) * TMF_HEAP_PAGE +
            tmf_round_up(tmf_summary_words(quanta / TMF_MAP_CHUNK) * 8, SIDE_ALIGNMENT);
 }
 
@@ -36,7 +37,7 @@ static uint64_t side_bytes(const tmf_heap *heap, uint64_t first, uint64_t quanta
 
 uint64_t tmf_map_length(const tmf_heap *heap, uint64_t first, uint64_t quanta)
 {
-    uint64_t bytes = side_place(quanta) + side_bytes(heap, first, quanta);
+    uint64_t bytes = side_place(heap, quanta) + side_bytes(heap, first, quanta);
     return tmf_round_up(bytes, TMF_HEAP_PAGE) >> heap->quantum_shift;
 }
 
@@ -50,7 +51,7 @@ void *tmf_map_side(const tmf_heap *heap, uint64_t n)
 {
     const struct tmf_map_extent *extent = &heap->media->extents[n];
     unsigned char *pages = tmf_heap_place(heap, extent->at);
-    return pages + side_place(extent->quanta);
+    return pages + side_place(heap, extent->quanta);
 }
 
 static struct tmf_run extent_pages(const tmf_heap *heap, uint64_t n)
@@ -92,7 +93,8 @@ static bool extent_holds(const tmf_heap *heap, uint64_t n)
     const struct tmf_map_extent *extent = &media->extents[n];
     uint64_t covered = n > 0 ? extent[-1].first + extent[-1].quanta : 0;
     uint64_t free_from = n > 1 ? tmf_run_end(extent_pages(heap, n - 1)) : media->first;
-    if (extent->first != covered || extent->quanta == 0 || extent->quanta % PAGE_QUANTA != 0 ||
+    if (extent->first != covered || extent->quanta == 0 ||
+        extent->quanta % page_quanta(heap) != 0 ||
         extent->quanta > UINT64_MAX / TMF_MAP_EXTENTS_MAX || extent->at > media->end ||
         ((extent->at << heap->quantum_shift) & (TMF_HEAP_PAGE - 1)) != 0) {
         return false;
@@ -130,7 +132,7 @@ int tmf_map_extend(tmf_heap *heap, struct tmf_run *grown)
         return 0;
     }
     uint64_t room = ((grown->quanta << heap->quantum_shift) / TMF_HEAP_PAGE) / 4;
-    uint64_t quanta = tmf_map_plan(covered, end, tmf_heap_limit(media->link_bits), room);
+    uint64_t quanta = tmf_map_plan(heap, covered, end, tmf_heap_limit(media->link_bits), room);
     uint64_t length = tmf_map_length(heap, covered, quanta);
     if (length >= grown->quanta || media->extent_count == TMF_MAP_EXTENTS_MAX) {
         return ENOMEM;
@@ -140,6 +142,9 @@ int tmf_map_extend(tmf_heap *heap, struct tmf_run *grown)
     TMF_POINT("alloc/grow/after-extent");
     media->extent_count++;
     tmf_map_mark(heap, (struct tmf_run){.at = end - length, .quanta = length}, true);
+    if (heap->index->extended != NULL) {
+        heap->index->extended(heap, covered);
+    }
     grown->quanta -= length;
     return 0;
 }

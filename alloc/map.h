@@ -10,7 +10,8 @@
  * so that free space always begins behind an end and stops at a start, or at the region's end.
  *
  * The bits of 64 quanta are a pair of words, so both borders of a small block are usually in one
- * cache line; one page holds the pairs of 16384 quanta.
+ * cache line; one page holds the pairs of 16384 quanta. An index may have the second half of each
+ * page for itself: then what it knows of 8192 quanta is in the page that is written anyway.
  *
  * Above the pairs lies a summary: one bit for each chunk of 4096 quanta (64 pairs, 1 KiB of map),
  * set if there is a border in it; above 64 words of it one word with a bit for each that is not
@@ -39,6 +40,9 @@
 /* Quanta to a bit of the lowest level of the summary. */
 enum { TMF_MAP_CHUNK = 4096 };
 
+/* log2 of the quanta in a page of map, whole or shared with the index. */
+enum { TMF_MAP_WHOLE_SHIFT = 14, TMF_MAP_SHARED_SHIFT = 13 };
+
 /* A quantum with a bit set. */
 struct tmf_border {
     uint64_t at; /* TMF_MAP_NOWHERE: there is none */
@@ -52,7 +56,8 @@ struct tmf_border {
  * What an extent covers that takes up to `room` pages, reaches from `covered` to `end` at least and
  * beyond `limit` only to fill its last page.
  */
-uint64_t tmf_map_plan(uint64_t covered, uint64_t end, uint64_t limit, uint64_t room);
+uint64_t tmf_map_plan(const tmf_heap *heap, uint64_t covered, uint64_t end, uint64_t limit,
+                      uint64_t room);
 
 /*
  * Quanta that the pages of an extent take which covers `quanta` from `first` on: the map's, and

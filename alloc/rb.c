@@ -11,7 +11,8 @@
 #include "point.h"
 
 enum { LEFT, RIGHT, PARENT };
-enum { WORD_QUANTA, WORD_COLOURS, WORD_LINKS };
+enum { PLAIN_QUANTA, PLAIN_COLOURS, PLAIN_LINKS };
+enum { TAGGED_LINKS = 0, TAGGED_PARENT = 2, TAGGED_QUANTA = 3 };
 
 /*
  * A tree of 2^58 nodes is at most 116 deep. An operation goes down once and up once, and follows up
@@ -32,7 +33,8 @@ static inline uint64_t rb_word(const struct tmf_rb_tree *tree, const union tmf_r
 
 static inline uint64_t rb_link(struct tmf_rb_tree *tree, uint64_t at, unsigned link)
 {
-    return rb_word(tree, rb_node(tree, at), tree->links + link);
+    uint64_t word = rb_word(tree, rb_node(tree, at), tree->links + link);
+    return link == PARENT ? word >> tree->parent_shift : word;
 }
 
 static void rb_set_word(struct tmf_rb_tree *tree, uint64_t at, unsigned word, uint64_t value)
@@ -50,6 +52,9 @@ static void rb_set_word(struct tmf_rb_tree *tree, uint64_t at, unsigned word, ui
 
 static void rb_set_link(struct tmf_rb_tree *tree, uint64_t at, unsigned link, uint64_t to)
 {
+    if (link == PARENT && tree->parent_shift != 0) {
+        to = to << 1 | (rb_word(tree, rb_node(tree, at), TAGGED_PARENT) & 1);
+    }
     rb_set_word(tree, at, tree->links + link, to);
 }
 
@@ -62,13 +67,13 @@ static void rb_set_root(struct tmf_rb_tree *tree, uint64_t to)
 
 static inline bool rb_is_red(struct tmf_rb_tree *tree, uint64_t at)
 {
-    return (rb_word(tree, rb_node(tree, at), WORD_COLOURS) & tree->red) != 0;
+    return (rb_word(tree, rb_node(tree, at), tree->colours) & tree->red) != 0;
 }
 
 static void rb_set_red(struct tmf_rb_tree *tree, uint64_t at, bool red)
 {
-    uint64_t colours = rb_word(tree, rb_node(tree, at), WORD_COLOURS);
-    rb_set_word(tree, at, WORD_COLOURS, red ? colours | tree->red : colours & ~tree->red);
+    uint64_t colours = rb_word(tree, rb_node(tree, at), tree->colours);
+    rb_set_word(tree, at, tree->colours, red ? colours | tree->red : colours & ~tree->red);
 }
 
 static uint64_t rb_sour(struct tmf_rb_tree *tree, uint64_t at)
@@ -89,9 +94,9 @@ static inline bool rb_is_node(struct tmf_rb_tree *tree, uint64_t at)
     }
     tree->heap->nodes_visited++;
     const union tmf_rb_node *node = rb_node(tree, at);
-    uint64_t quanta = rb_word(tree, node, WORD_QUANTA);
+    uint64_t quanta = rb_word(tree, node, tree->quanta);
     return quanta != 0 && quanta <= media->end - at &&
-           rb_word(tree, node, WORD_COLOURS) >> TMF_RB_TREES_MAX == 0;
+           (rb_word(tree, node, tree->colours) & tree->never) == 0;
 }
 
 static uint64_t rb_root(struct tmf_rb_tree *tree)
@@ -147,16 +152,33 @@ struct tmf_rb_tree tmf_rb_open(tmf_heap *heap, unsigned which, bool by_size)
         .root = &heap->media->index_area[which],
         .wide = heap->media->link_bits == 64,
         .by_size = by_size,
-        .links = WORD_LINKS + which * 3,
+        .quanta = PLAIN_QUANTA,
+        .links = PLAIN_LINKS + which * 3,
+        .colours = PLAIN_COLOURS,
         .red = UINT64_C(1) << which,
+        .never = UINT64_MAX << TMF_RB_TREES_MAX,
     };
 }
 
-void tmf_rb_node_init(tmf_heap *heap, struct tmf_run run)
+struct tmf_rb_tree tmf_rb_open_tagged(tmf_heap *heap, unsigned root, bool wide)
 {
-    struct tmf_rb_tree tree = tmf_rb_open(heap, 0, false);
-    rb_set_word(&tree, run.at, WORD_QUANTA, run.quanta);
-    rb_set_word(&tree, run.at, WORD_COLOURS, 0);
+    return (struct tmf_rb_tree){
+        .heap = heap,
+        .root = &heap->media->index_area[root],
+        .wide = wide,
+        .by_size = true,
+        .quanta = TAGGED_QUANTA,
+        .links = TAGGED_LINKS,
+        .colours = TAGGED_PARENT,
+        .parent_shift = 1,
+        .red = 1,
+    };
+}
+
+void tmf_rb_node_init(struct tmf_rb_tree *tree, struct tmf_run run)
+{
+    rb_set_word(tree, run.at, tree->quanta, run.quanta);
+    rb_set_word(tree, run.at, tree->colours, 0);
 }
 
 struct tmf_run tmf_rb_run(const struct tmf_rb_tree *tree, uint64_t at)
@@ -165,7 +187,7 @@ struct tmf_run tmf_rb_run(const struct tmf_rb_tree *tree, uint64_t at)
         return (struct tmf_run){0};
     }
     const union tmf_rb_node *node = tmf_heap_place(tree->heap, at);
-    return (struct tmf_run){.at = at, .quanta = rb_word(tree, node, WORD_QUANTA)};
+    return (struct tmf_run){.at = at, .quanta = rb_word(tree, node, tree->quanta)};
 }
 
 static inline bool rb_is_less(const struct tmf_rb_tree *tree, struct tmf_run a, struct tmf_run b)
@@ -386,7 +408,7 @@ int tmf_rb_change(struct tmf_rb_tree *tree, uint64_t from, struct tmf_run to)
     if (tree->error != 0) {
         return tree->error;
     }
-    tmf_rb_node_init(tree->heap, to);
+    tmf_rb_node_init(tree, to);
     rb_set_red(tree, to.at, red);
     rb_replace(tree, parent, from, to.at);
     TMF_POINT("alloc/rb/mid-change");

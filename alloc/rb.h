@@ -2,9 +2,9 @@
 /*
  * Red-black trees inside free blocks.
  *
- * A free block's first words are its node, of 32 or 64 bits each:
+ * A free block's first words are its node, of 32 or 64 bits each, in one of two forms:
  *
- *     WORD         TREE    MEANING
+ *     PLAIN        TREE    MEANING
  *     0            all     the block's quanta
  *     1            all     one bit for each tree: the node is red there
  *     2 + 3t       t       left child     \
@@ -12,6 +12,13 @@
  *     4 + 3t       t       parent         /
  *
  * so two trees take 8 words: 32 or 64 bytes. The root's quantum number is word t of the index area.
+ *
+ *     TAGGED       MEANING
+ *     0, 1         left and right child
+ *     2            twice the parent, and 1 if the node is red
+ *     3            the block's quanta
+ *
+ * is the form for one tree: 4 words, 16 or 32 bytes, and one bit less for quantum numbers.
  *
  * Distrust: a link is followed only if it leads to where a block may be, to a node of possible size
  * and colours, *and* the link back says the same; a wild link into a user's bytes fails at the
@@ -44,19 +51,26 @@ struct tmf_rb_tree {
     uint64_t *root;
     bool wide;
     bool by_size;          /* ordered by (quanta, address), else by address */
+    unsigned quanta;       /* which word of a node has its length */
     unsigned links;        /* first of its three words in a node */
-    uint64_t red;          /* its bit in a node's word of colours */
+    unsigned colours;      /* which word has its colour */
+    unsigned parent_shift; /* bits below the parent in the parent's word */
+    uint64_t red;          /* its bit in the word of colours */
+    uint64_t never;        /* bits of that word that no node has */
     int error;             /* 0 or TMF_ECORRUPT */
     uint64_t culprit;      /* the node whose link was wrong; 0: the root */
     unsigned followed;     /* links */
     union tmf_rb_node nil; /* what 0 stands for: black, childless, its parent a scratch word */
 };
 
-/* View of the tree number `which`. */
+/* View of the tree number `which`, of plain nodes. */
 struct tmf_rb_tree tmf_rb_open(tmf_heap *heap, unsigned which, bool by_size);
 
+/* View of the tree of tagged nodes by size whose root is that word of the index area. */
+struct tmf_rb_tree tmf_rb_open_tagged(tmf_heap *heap, unsigned root, bool wide);
+
 /* Makes `run` a node which is in no tree yet. */
-void tmf_rb_node_init(tmf_heap *heap, struct tmf_run run);
+void tmf_rb_node_init(struct tmf_rb_tree *tree, struct tmf_run run);
 
 /* The run whose node is at `at`; {0, 0} for 0. */
 struct tmf_run tmf_rb_run(const struct tmf_rb_tree *tree, uint64_t at);

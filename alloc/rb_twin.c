@@ -41,7 +41,7 @@ static int twin_insert(tmf_heap *heap, struct tmf_run run)
 {
     struct tmf_rb_tree by_size = size_tree(heap);
     struct tmf_rb_tree by_address = address_tree(heap);
-    tmf_rb_node_init(heap, run);
+    tmf_rb_node_init(&by_size, run);
     int error = tmf_rb_insert(&by_size, run.at);
     if (error != 0) {
         return error;
