@@ -226,7 +226,7 @@ static void flip_summary(void)
 {
     const struct tmf_map_extent *extent = &world.region.heap.media->extents[0];
     size_t begin = offset_of(tmf_heap_place(&world.region.heap, extent->at));
-    begin += extent->quanta / 64 * 16;
+    begin += (extent->quanta >> world.region.heap.map_shift) * PAGE;
     size_t bytes = tmf_summary_words(extent->quanta / TMF_MAP_CHUNK) * 8;
     flip_all(begin, begin + bytes, true);
     flip_all(begin + bytes, begin + bytes + 8, false);
@@ -235,6 +235,11 @@ static void flip_summary(void)
 /* The index's own part of the map's pages, as far as it is in use. */
 static void flip_side(void)
 {
+    const tmf_heap *heap = &world.region.heap;
+    if (heap->index->shares_map) {
+        size_t page = offset_of(tmf_heap_place(heap, heap->media->extents[0].at));
+        flip_all(page + PAGE / 2, page + PAGE, true);
+    }
     const unsigned char *side = tmf_map_side(&world.region.heap, 0);
     size_t size = tmf_map_side_bytes(&world.region.heap, 0);
     while (size > 0 && side[size - 1] == 0) {

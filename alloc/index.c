@@ -5,9 +5,8 @@
 #include <string.h>
 
 static const struct tmf_index_ops *const indexes[] = {
-    &tmf_index_rb_twin,
-    &tmf_index_rb_twin32,
-    &tmf_index_btree,
+    &tmf_index_rb_twin, &tmf_index_rb_twin32, &tmf_index_rb_tags,
+    &tmf_index_btree,   &tmf_index_bins,      &tmf_index_tlsf,
 };
 
 static const size_t index_count = sizeof indexes / sizeof indexes[0];

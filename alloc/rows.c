@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Sets of segments as bits over bits; their layout and invariant are in rows.h. `n` is a node,
+ * counted through its level, and at the same time its bit, counted through the level above.
+ */
+#include "rows.h"
+
+#include "gaps.h"
+#include "map_pairs.h"
+#include "point.h"
+
+#include <errno.h>
+
+enum {
+    LEVELS = 5,
+    LEAF_SHIFT = TMF_MAP_SHARED_SHIFT - TMF_SEGMENT_SHIFT,
+    WIDE_SHIFT = 8,
+    UPPER_SHIFT = 6
+};
+
+static_assert(TMF_MAP_SHARED_SHIFT + WIDE_SHIFT + (LEVELS - 2) * UPPER_SHIFT == TMF_ROWS_LINK_BITS,
+              "the root covers every quantum");
+static_assert(TMF_ROWS * sizeof(uint32_t) * 2 == TMF_HEAP_PAGE && 1 << LEAF_SHIFT == 32,
+              "a node of level 0 is half a page");
+
+/* log2 of the bits in its rows. */
+static inline unsigned row_shift(unsigned level)
+{
+    return level == 0 ? LEAF_SHIFT : level == 1 ? WIDE_SHIFT : UPPER_SHIFT;
+}
+
+/* log2 of the quanta that a node covers. */
+static inline unsigned cover_shift(unsigned level)
+{
+    return level == 0 ? TMF_MAP_SHARED_SHIFT
+                      : TMF_MAP_SHARED_SHIFT + WIDE_SHIFT + (level - 1) * UPPER_SHIFT;
+}
+
+/* Words of a row above level 0. */
+static inline uint64_t row_words(unsigned level)
+{
+    return (UINT64_C(1) << row_shift(level)) / 64;
+}
+
+/* The lowest level of which one node covers that many quanta. */
+static inline unsigned top_level(uint64_t covered)
+{
+    unsigned level = 0;
+    while ((covered - 1) >> cover_shift(level) != 0) {
+        level++;
+    }
+    return level;
+}
+
+/*
+ * The quantum whose extent has node n of a level above 0: the first that it covers, but a first
+ * node is needed no sooner than the one of the level below does not suffice.
+ */
+static inline uint64_t home_of(unsigned level, uint64_t n)
+{
+    return n != 0 ? n << cover_shift(level) : UINT64_C(1) << cover_shift(level - 1);
+}
+
+/* Nodes of a level above 0 whose home is below quantum `at`. */
+static inline uint64_t nodes_below(unsigned level, uint64_t at)
+{
+    uint64_t most = (UINT64_C(1) << cover_shift(level)) - 1;
+    return at <= home_of(level, 0) ? 0 : (at + most) >> cover_shift(level);
+}
+
+static uint64_t pages_between(unsigned level, uint64_t first, uint64_t end)
+{
+    uint64_t node_pages = row_words(level) * sizeof(uint64_t) * TMF_ROWS / TMF_HEAP_PAGE;
+    return (nodes_below(level, end) - nodes_below(level, first)) * node_pages;
+}
+
+uint64_t tmf_rows_bytes(uint64_t first, uint64_t quanta)
+{
+    uint64_t pages = 0;
+    for (unsigned level = 1; level < LEVELS; level++) {
+        pages += pages_between(level, first, first + quanta);
+    }
+    return pages != 0 ? (pages + 1) * TMF_HEAP_PAGE : 0; /* 1: to begin at a page's begin */
+}
+
+/* The row in node n of level 0, which covers a quantum that there is. */
+static inline uint32_t *leaf_row(tmf_heap *heap, uint64_t n, unsigned row)
+{
+    uint64_t at = n << cover_shift(0);
+    uint32_t *page = map_page(heap, map_extent(heap, at), at);
+    heap->nodes_visited++;
+    return &page[TMF_ROWS + row];
+}
+
+/* Is the map of all that node n of level 0 covers void? Then its rows are, whatever they hold. */
+static inline bool leaf_is_void(const tmf_heap *heap, uint64_t n)
+{
+    uint64_t at = n << cover_shift(0);
+    const struct tmf_map_extent *extent = map_extent(heap, at);
+    uint64_t chunk = (at - extent->first) / TMF_MAP_CHUNK;
+    const uint64_t *summary = map_summary(heap, extent);
+    return !tmf_summary_has(summary, chunk) && !tmf_summary_has(summary, chunk + 1);
+}
+
+/* A node that is void gets its first bit: the map will have a border there in a moment. */
+static void leaf_fill(tmf_heap *heap, uint64_t n)
+{
+    uint32_t *rows = leaf_row(heap, n, 0);
+    for (unsigned row = 0; row < TMF_ROWS; row++) {
+        if (rows[row] != 0) {
+            rows[row] = 0;
+        }
+    }
+}
+
+/* The row in node n of a level above, up to the top; likewise. */
+static uint64_t *upper_row(tmf_heap *heap, unsigned level, uint64_t n, unsigned row)
+{
+    const struct tmf_map_extent *extent = map_extent(heap, home_of(level, n));
+    uint64_t end = extent->first + extent->quanta;
+    uint64_t page = 0;
+    for (unsigned below = 1; below < level; below++) {
+        page += pages_between(below, extent->first, end);
+    }
+    uint64_t rows = (n - nodes_below(level, extent->first)) * TMF_ROWS + row;
+    heap->nodes_visited++;
+    unsigned char *side = tmf_map_side(heap, (uint64_t)(extent - heap->media->extents));
+    side += TMF_HEAP_PAGE - (uintptr_t)side % TMF_HEAP_PAGE;
+    return (uint64_t *)(void *)(side + page * TMF_HEAP_PAGE) + rows * row_words(level);
+}
+
+/* The word of a row above level 0 that has bit n. */
+static inline uint64_t *word_of(uint64_t *bits, unsigned level, uint64_t n)
+{
+    return &bits[n / 64 % row_words(level)];
+}
+
+static inline uint64_t word_bit(uint64_t n)
+{
+    return UINT64_C(1) << (n % 64);
+}
+
+static inline uint32_t leaf_bit(uint64_t segment)
+{
+    return UINT32_C(1) << (segment % 32);
+}
+
+static inline bool is_empty(const uint64_t *bits, unsigned level)
+{
+    return level == 1 ? (bits[0] | bits[1] | bits[2] | bits[3]) == 0 : bits[0] == 0;
+}
+
+bool tmf_rows_has(tmf_heap *heap, unsigned row, uint64_t segment)
+{
+    return (*leaf_row(heap, segment >> LEAF_SHIFT, row) & leaf_bit(segment)) != 0;
+}
+
+void tmf_rows_set(tmf_heap *heap, unsigned row, uint64_t segment)
+{
+    uint64_t n = segment >> LEAF_SHIFT;
+    unsigned top = top_level(tmf_map_covered(heap));
+    uint32_t *leaf = leaf_row(heap, n, row);
+    if (leaf_is_void(heap, n)) {
+        leaf_fill(heap, n);
+    }
+    bool was_empty = *leaf == 0;
+    if ((*leaf & leaf_bit(segment)) != 0) {
+        return;
+    }
+    *leaf |= leaf_bit(segment);
+    for (unsigned level = 1; was_empty && level <= top; level++) {
+        TMF_POINT("alloc/rows/mid-set");
+        uint64_t *bits = upper_row(heap, level, n >> row_shift(level), row);
+        was_empty = is_empty(bits, level);
+        *word_of(bits, level, n) |= word_bit(n);
+        n >>= row_shift(level);
+    }
+    if (was_empty) {
+        TMF_POINT("alloc/rows/set-but-header");
+        heap->media->index_area[row / 64] |= word_bit(row);
+    }
+}
+
+int tmf_rows_clear(tmf_heap *heap, unsigned row, uint64_t segment)
+{
+    uint64_t n = segment >> LEAF_SHIFT;
+    unsigned top = top_level(tmf_map_covered(heap));
+    uint32_t *leaf = leaf_row(heap, n, row);
+    if ((*leaf & leaf_bit(segment)) == 0) {
+        return TMF_ECORRUPT;
+    }
+    *leaf &= ~leaf_bit(segment);
+    bool emptied = *leaf == 0;
+    for (unsigned level = 1; emptied && level <= top; level++) {
+        TMF_POINT("alloc/rows/mid-clear");
+        uint64_t *bits = upper_row(heap, level, n >> row_shift(level), row);
+        uint64_t *word = word_of(bits, level, n);
+        if ((*word & word_bit(n)) == 0) {
+            return TMF_ECORRUPT;
+        }
+        *word &= ~word_bit(n);
+        emptied = is_empty(bits, level);
+        n >>= row_shift(level);
+    }
+    if (emptied) {
+        TMF_POINT("alloc/rows/clear-but-header");
+        heap->media->index_area[row / 64] &= ~word_bit(row);
+    }
+    return 0;
+}
+
+void tmf_rows_extended(tmf_heap *heap, uint64_t covered)
+{
+    unsigned top = top_level(tmf_map_covered(heap));
+    for (unsigned level = top_level(covered) + 1; level <= top; level++) {
+        unsigned row = tmf_rows_first(heap, 0);
+        for (; row < TMF_ROWS; row = tmf_rows_first(heap, row + 1)) {
+            TMF_POINT("alloc/rows/new-level");
+            *upper_row(heap, level, 0, row) |= 1;
+        }
+    }
+}
+
+/* The first bit from `from` on in the row, or 256: there is none. */
+static unsigned next_bit(tmf_heap *heap, unsigned level, uint64_t n, unsigned row, unsigned from)
+{
+    if (level == 0) {
+        uint64_t word = *leaf_row(heap, n, row) & (UINT64_MAX << from);
+        return word != 0 ? (unsigned)__builtin_ctzll(word) : 256;
+    }
+    const uint64_t *bits = upper_row(heap, level, n, row);
+    uint64_t mask = UINT64_MAX << (from % 64);
+    for (unsigned word = from / 64; word < row_words(level); word++, mask = UINT64_MAX) {
+        if ((bits[word] & mask) != 0) {
+            return word * 64 + (unsigned)__builtin_ctzll(bits[word] & mask);
+        }
+    }
+    return 256;
+}
+
+/*
+ * The first bit that is not below `from` in the node that has it, both counted through the level.
+ * False: there is none, or no such node.
+ */
+static bool next_in_node(tmf_heap *heap, unsigned level, unsigned row, uint64_t from, uint64_t *out)
+{
+    uint64_t n = from >> row_shift(level);
+    uint64_t first = n << row_shift(level);
+    if (n > (heap->media->end - 1) >> cover_shift(level)) {
+        return false;
+    }
+    unsigned bit = next_bit(heap, level, n, row, (unsigned)(from - first));
+    *out = first + bit;
+    return bit < 256;
+}
+
+int tmf_rows_next(tmf_heap *heap, unsigned row, uint64_t from, uint64_t *segment)
+{
+    unsigned top = top_level(tmf_map_covered(heap));
+    unsigned level = from == 0 ? top : 0;
+    uint64_t at;
+    while (!next_in_node(heap, level, row, from, &at)) {
+        if (level == top) {
+            return ENOMEM;
+        }
+        from = (from >> row_shift(level)) + 1;
+        level++;
+    }
+    for (; level > 0; level--) {
+        if (!next_in_node(heap, level - 1, row, at << row_shift(level - 1), &at)) {
+            return TMF_ECORRUPT;
+        }
+    }
+    *segment = at;
+    return at <= (heap->media->end - 1) >> TMF_SEGMENT_SHIFT ? 0 : TMF_ECORRUPT;
+}
+
+unsigned tmf_rows_first(const tmf_heap *heap, unsigned row)
+{
+    const uint64_t *words = heap->media->index_area;
+    uint64_t mask = UINT64_MAX << (row % 64);
+    for (unsigned n = row / 64; n < TMF_ROWS_AREA_WORDS; n++, mask = UINT64_MAX) {
+        if ((words[n] & mask) != 0) {
+            return n * 64 + (unsigned)__builtin_ctzll(words[n] & mask);
+        }
+    }
+    return TMF_ROWS;
+}
+
+unsigned tmf_rows_last(const tmf_heap *heap)
+{
+    for (unsigned n = TMF_ROWS_AREA_WORDS; n > 0; n--) {
+        uint64_t word = heap->media->index_area[n - 1];
+        if (word != 0) {
+            return n * 64 - 1 - (unsigned)__builtin_clzll(word);
+        }
+    }
+    return TMF_ROWS;
+}
+
+static bool is_row_empty(tmf_heap *heap, unsigned level, uint64_t n, unsigned row)
+{
+    return level == 0 ? leaf_is_void(heap, n) || *leaf_row(heap, n, row) == 0
+                      : is_empty(upper_row(heap, level, n, row), level);
+}
+
+/* Is each bit of the row in node n of a level above 0 what it must be? */
+static bool bits_hold(tmf_heap *heap, unsigned level, uint64_t n, unsigned row)
+{
+    uint64_t last = (tmf_map_covered(heap) - 1) >> cover_shift(level - 1);
+    uint64_t *bits = upper_row(heap, level, n, row);
+    uint64_t first = n << row_shift(level);
+    for (uint64_t below = first; below >> row_shift(level) == n; below++) {
+        bool is_set = (*word_of(bits, level, below) & word_bit(below)) != 0;
+        if (is_set != (below <= last && !is_row_empty(heap, level - 1, below, row))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Is each bit in node n of a level above 0 what it must be? Where no block is, all are 0. */
+static bool node_holds(tmf_heap *heap, unsigned level, uint64_t n)
+{
+    uint64_t first = n << cover_shift(level);
+    bool is_void = tmf_map_next(heap, first).at >= first + (UINT64_C(1) << cover_shift(level));
+    for (unsigned row = 0; row < TMF_ROWS; row++) {
+        bool holds = is_void ? is_row_empty(heap, level, n, row) : bits_hold(heap, level, n, row);
+        if (!holds) {
+            return false;
+        }
+    }
+    return true;
+}
+
+int tmf_rows_check(tmf_heap *heap, tmf_heap_fault *fault)
+{
+    const char *invariant = "a bit over a row says whether it is empty";
+    unsigned top = top_level(tmf_map_covered(heap));
+    for (unsigned level = 1; level <= top; level++) {
+        uint64_t nodes = nodes_below(level, tmf_map_covered(heap));
+        for (uint64_t n = 0; n < nodes; n++) {
+            if (!node_holds(heap, level, n)) {
+                return tmf_heap_broken(heap, fault, 0, invariant);
+            }
+        }
+    }
+    for (unsigned row = 0; row < TMF_ROWS; row++) {
+        bool is_known = (heap->media->index_area[row / 64] & word_bit(row)) != 0;
+        if (is_known == is_row_empty(heap, top, 0, row)) {
+            return tmf_heap_broken(heap, fault, 0, invariant);
+        }
+    }
+    return 0;
+}
