@@ -1,412 +1,339 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The heap against a model of it: a sorted array of runs that is searched from end to end, which
- * knows the placement policy and nothing else. Random operations are made on both; each must return
- * the same, at the same address. Every block is filled with a tag of its own, so that a byte
- * written by the heap into a block, or lost by a move, is seen when the block is next looked at.
+ * Every index at every quantum against the model (test_model.h), under workloads that differ in
+ * what they are bad for. The same seed makes the same choices with every index, so that all exact
+ * ones are held to the same addresses, counted from where their blocks begin.
  *
- * A failure prints the line that replays it. TMF_MODEL_SEED sets the seed.
+ * TMF_MODEL_SEED sets the seed, TMF_MODEL_CASE=INDEX:QUANTUM:WORKLOAD leaves out all other cases.
  */
-#include "test_region.h"
+#include "test_model.h"
 
 #include <stdlib.h>
 
-enum { RUNS_MAX = 8192, OPERATIONS = 180000, RESERVED = 3 << 20, OFFSET = 200 };
+enum { COMPARE_EVERY = 256, BLOCKS_MAX = 8192 };
 
-enum state { FREE, USED, META };
-
-struct run {
-    size_t at;   /* bytes from the region's base */
-    size_t size; /* bytes */
-    enum state state;
-    unsigned char tag; /* what its bytes are, if it is used */
+struct workload {
+    const char *name;
+    void (*run)(tmf_heap_config config, const struct workload *self);
 };
 
-struct model {
-    struct run runs[RUNS_MAX]; /* by address, free ones joined */
-    size_t count;
-    size_t quantum;
-    size_t size; /* of the region */
-    uintptr_t base;
-};
-
-/* One round: a heap and its model, and what they are fed with. */
-static struct round {
-    struct region region;
-    struct model model;
-    tmf_heap_config config;
-    size_t largest; /* bytes asked for at most */
-    uint64_t random;
-    uint64_t seed;
-    size_t operation;
-} now;
-
-static void replay(const char *what)
-{
-    fail_msg("%s\nreplay: TMF_MODEL_SEED=%llu model_test   (%s, quantum %zu, operation %zu)", what,
-             (unsigned long long)now.seed, now.config.index, now.config.quantum, now.operation);
-}
-
-static void expect(bool holds, const char *what)
-{
-    if (!holds) {
-        replay(what);
-    }
-}
+static uint64_t base_seed;
+static uint64_t source;
+static size_t operations; /* of this round, as the workload counts them */
 
 static size_t below(size_t limit)
 {
-    return random_below(&now.random, limit);
+    return random_below(&source, limit);
 }
 
-/* ---- the model ---- */
-
-static size_t rounded(const struct model *model, size_t size)
+static bool begin(tmf_heap_config config, const struct workload *self, size_t size, size_t reserved)
 {
-    size_t quanta = (size + model->quantum - 1) / model->quantum;
-    return (quanta == 0 ? 1 : quanta) * model->quantum;
+    operations = 0;
+    return round_begin(config, self->name, base_seed, size, reserved);
 }
 
-static void model_insert(struct model *model, size_t n, struct run run)
+static void compare_sometimes(void)
 {
-    assert_true(model->count < RUNS_MAX);
-    memmove(&model->runs[n + 1], &model->runs[n], (model->count - n) * sizeof run);
-    model->runs[n] = run;
-    model->count++;
-}
-
-static void model_delete(struct model *model, size_t n)
-{
-    model->count--;
-    memmove(&model->runs[n], &model->runs[n + 1], (model->count - n) * sizeof model->runs[0]);
-}
-
-/* Cuts run n in two, the first of them `size` long. */
-static void model_cut(struct model *model, size_t n, size_t size)
-{
-    struct run rest = model->runs[n];
-    if (size > 0 && size < rest.size) {
-        rest.at += size;
-        rest.size -= size;
-        model->runs[n].size = size;
-        model_insert(model, n + 1, rest);
+    if (++operations % COMPARE_EVERY == 0) {
+        round_compare();
     }
 }
 
-static bool model_is_free(const struct model *model, size_t n)
+/* Bytes for so many quanta of blocks, and for what the heap itself takes; whole pages. */
+static size_t room_for(size_t quantum, size_t quanta)
 {
-    return n < model->count && model->runs[n].state == FREE;
+    return (quanta * quantum + 16 * PAGE) / PAGE * PAGE;
 }
 
-static void model_free(struct model *model, size_t n)
-{
-    model->runs[n].state = FREE;
-    if (model_is_free(model, n + 1)) {
-        model->runs[n].size += model->runs[n + 1].size;
-        model_delete(model, n + 1);
-    }
-    if (n > 0 && model_is_free(model, n - 1)) {
-        model->runs[n - 1].size += model->runs[n].size;
-        model_delete(model, n);
-    }
-}
+/* ---- random: everything, in drifting weights ---- */
 
-/* Bytes to skip in a run for the alignment. */
-static size_t model_skip(const struct model *model, size_t n, size_t alignment)
-{
-    size_t step = alignment > model->quantum ? alignment : model->quantum;
-    size_t over = (model->base + model->runs[n].at) % step;
-    return over == 0 ? 0 : step - over;
-}
-
-/* The run that an allocation makes, or RUNS_MAX. */
-static size_t model_alloc(struct model *model, size_t alignment, size_t size)
-{
-    size_t best = RUNS_MAX;
-    size = rounded(model, size);
-    for (size_t n = 0; n < model->count; n++) {
-        const struct run *run = &model->runs[n];
-        bool fits = run->state == FREE && run->size >= size + model_skip(model, n, alignment);
-        if (fits && (best == RUNS_MAX || run->size < model->runs[best].size)) {
-            best = n;
-        }
-    }
-    if (best == RUNS_MAX) {
-        return RUNS_MAX;
-    }
-    size_t skip = model_skip(model, best, alignment);
-    model_cut(model, best, skip);
-    best += skip > 0;
-    model_cut(model, best, size);
-    model->runs[best].state = USED;
-    return best;
-}
-
-/* The run that a resized block becomes, or RUNS_MAX. */
-static size_t model_resize(struct model *model, size_t n, size_t size)
-{
-    size_t old = model->runs[n].size;
-    size_t at = model->runs[n].at;
-    size = rounded(model, size);
-    if (size <= old) {
-        if (size < old) {
-            model_cut(model, n, size);
-            model_free(model, n + 1);
-        }
-        return n;
-    }
-    if (model_is_free(model, n + 1) && old + model->runs[n + 1].size >= size) {
-        model_cut(model, n + 1, size - old);
-        model_delete(model, n + 1);
-        model->runs[n].size = size;
-        return n;
-    }
-    size_t moved = model_alloc(model, 1, size);
-    if (moved == RUNS_MAX) {
-        return RUNS_MAX;
-    }
-    size_t place = model->runs[moved].at;
-    for (n = 0; model->runs[n].at != at; n++) {
-    }
-    model_free(model, n);
-    for (n = 0; model->runs[n].at != place; n++) {
-    }
-    return n;
-}
-
-/* ---- the heap beside it ---- */
-
-static unsigned char *place_of(const struct run *run)
-{
-    return now.region.base + run->at;
-}
-
-static void fill(struct run *run)
-{
-    run->tag = (unsigned char)random_next(&now.random);
-    block_fill((struct block){place_of(run), run->size}, run->tag);
-}
-
-/* The first `size` bytes of a block are those of its tag. */
-static void expect_filled(const struct run *run, size_t size, unsigned char tag)
-{
-    struct block block = {place_of(run), run->size};
-    expect(block_holds(block, size, tag), "a block has its content");
-}
-
-static size_t random_used(void)
-{
-    size_t start = below(now.model.count);
-    for (size_t n = 0; n < now.model.count; n++) {
-        size_t run = (start + n) % now.model.count;
-        if (now.model.runs[run].state == USED) {
-            return run;
-        }
-    }
-    return RUNS_MAX;
-}
+static size_t largest; /* bytes asked for at most */
 
 /* Mostly small, sometimes large, sometimes none. */
 static size_t random_size(void)
 {
-    return below(now.largest >> below(6));
+    return below(largest >> below(6));
 }
 
-/* Any size that rounds to the block's. */
-static size_t random_size_of(const struct run *run)
-{
-    return run->size - below(now.model.quantum);
-}
-
-static void try_alloc(void)
+static void random_alloc(void)
 {
     static const size_t alignments[] = {0, 1, 8, 64, 128, 256, 1024, 4096, 65536};
     size_t count = sizeof alignments / sizeof alignments[0];
     size_t alignment = below(3) == 0 ? alignments[below(count)] : 1;
-    size_t size = random_size();
-    void *at = NULL;
-    int error = tmf_heap_alloc(&now.region.heap, alignment, size, &at);
-    size_t n = model_alloc(&now.model, alignment, size);
-    expect(error == (n == RUNS_MAX ? ENOMEM : 0), "an allocation succeeds where it must");
-    if (n != RUNS_MAX) {
-        expect(at == place_of(&now.model.runs[n]), "an allocation is where it must be");
-        fill(&now.model.runs[n]);
+    (void)round_alloc(alignment, random_size());
+}
+
+static void random_resize(size_t quantum, size_t place)
+{
+    size_t size = round_block_size(place);
+    (void)round_resize(place, below(2) == 0 ? random_size() : size + below(4 * quantum));
+}
+
+/* By a quantum off, or by anything. */
+static void random_bad_free(size_t quantum, size_t place)
+{
+    size_t at = place + (below(5) - 2) * quantum;
+    size_t size = round_block_size(place) + (below(5) - 2) * quantum;
+    round_free_bad(below(8) == 0 ? below(round_size()) : at, size);
+}
+
+static void operate(size_t quantum)
+{
+    bool fills = operations / 3000 % 2 == 0;
+    size_t choice = below(100);
+    size_t place = round_some_block(below(BLOCKS_MAX));
+    if (place == NOWHERE || choice < (fills ? 45U : 30U)) {
+        random_alloc();
+    } else if (choice < 76) {
+        round_free(place);
+    } else if (choice < 97) {
+        random_resize(quantum, place);
+    } else if (choice < 99 || below(40) > 0) {
+        random_bad_free(quantum, place);
+    } else {
+        (void)round_grow((8 + below(64)) * PAGE);
     }
 }
 
-static void try_free(void)
+static void run_random(tmf_heap_config config, const struct workload *self)
 {
-    size_t n = random_used();
-    if (n == RUNS_MAX) {
-        return;
+    size_t rounds = config.quantum > 128 ? 1 : 4;
+    for (size_t round = 0; round < rounds; round++) {
+        size_t pages = config.quantum > 128 ? 2048 : 64 + below(64);
+        assert_true(begin(config, self, pages * PAGE, 8 * pages * PAGE));
+        largest = config.quantum * (16 + below(500));
+        while (operations < 12000) {
+            operate(config.quantum);
+            compare_sometimes();
+        }
+        round_end();
     }
-    struct run *run = &now.model.runs[n];
-    expect_filled(run, run->size, run->tag);
-    int error = tmf_heap_free(&now.region.heap, place_of(run), random_size_of(run));
-    expect(error == 0, "a block is freed");
-    model_free(&now.model, n);
 }
 
-static void try_resize(void)
-{
-    size_t n = random_used();
-    if (n == RUNS_MAX) {
-        return;
-    }
-    struct run old = now.model.runs[n];
-    size_t size = below(2) == 0 ? random_size() : old.size + below(4 * now.model.quantum);
-    void *at = NULL;
-    int error = tmf_heap_resize(&now.region.heap, place_of(&old), old.size, size, &at);
-    n = model_resize(&now.model, n, size);
-    expect(error == (n == RUNS_MAX ? ENOMEM : 0), "a block is resized where it must");
-    if (n == RUNS_MAX) {
-        expect_filled(&old, old.size, old.tag);
-        return;
-    }
-    struct run *run = &now.model.runs[n];
-    expect(at == place_of(run), "a resized block is where it must be");
-    expect_filled(run, run->size < old.size ? run->size : old.size, old.tag);
-    fill(run);
-}
+/* ---- equal: every free block is as good as any other, but for its address ---- */
 
-/* A free of what is no block, by a quantum or by anything. */
-static void try_bad_free(void)
+static size_t places[BLOCKS_MAX];
+static size_t place_count;
+
+/* Blocks of these bytes until there is no room, or for so many. */
+static void take_all(size_t size, size_t most)
 {
-    static unsigned char before[RESERVED];
-    const struct model *model = &now.model;
-    const struct run *run = &model->runs[below(model->count)];
-    size_t at = run->at + (below(5) - 2) * model->quantum;
-    size_t size = run->size + (below(5) - 2) * model->quantum;
-    at = below(8) == 0 ? below(model->size) : at;
-    for (size_t n = 0; n < model->count; n++) {
-        if (model->runs[n].at == at && model->runs[n].state == USED &&
-            model->runs[n].size == rounded(model, size)) {
+    for (place_count = 0; place_count < most; place_count++) {
+        places[place_count] = round_alloc(1, size);
+        if (places[place_count] == NOWHERE) {
             return;
         }
+        compare_sometimes();
     }
-    memcpy(before, now.region.base, model->size);
-    int error = tmf_heap_free(&now.region.heap, now.region.base + at, size);
-    expect(error == TMF_EBADBLOCK, "a free of what is no block is refused");
-    expect(memcmp(before, now.region.base, model->size) == 0, "a refused free changes nothing");
 }
 
-static size_t metadata_bytes(void)
+static void free_every(size_t step, size_t first)
 {
-    tmf_heap_stats stats;
-    expect(tmf_heap_stats_get(&now.region.heap, &stats) == 0, "a heap has statistics");
-    return stats.metadata_bytes;
+    for (size_t n = first; n < place_count; n += step) {
+        if (places[n] != NOWHERE) {
+            round_free(places[n]);
+            places[n] = NOWHERE;
+            compare_sometimes();
+        }
+    }
 }
 
-/* Pages that the map takes are at the end of what was added. */
-static void try_grow(void)
+static void run_equal(tmf_heap_config config, const struct workload *self)
 {
-    struct model *model = &now.model;
-    size_t size = model->size + (8 + below(64)) * 4096;
-    if (size > RESERVED) {
+    for (size_t quanta = 1; quanta <= 3; quanta++) {
+        assert_true(begin(config, self, room_for(config.quantum, 2000), 4 * MIB + 32 * MIB));
+        take_all(quanta * config.quantum, BLOCKS_MAX);
+        for (size_t n = 0; n < 2000; n++) {
+            size_t victim = below(place_count);
+            if (places[victim] == NOWHERE) {
+                places[victim] = round_alloc(1, quanta * config.quantum);
+            } else {
+                round_free(places[victim]);
+                places[victim] = NOWHERE;
+            }
+            compare_sometimes();
+        }
+        free_every(1, 0);
+        round_end();
+    }
+}
+
+/* ---- sawtooth: fills up, empties in one order or another ---- */
+
+static void fill_with_all_sizes(size_t quantum, size_t most)
+{
+    for (place_count = 0; place_count < BLOCKS_MAX; place_count++) {
+        size_t quanta = 1 + place_count * 7 % most;
+        places[place_count] = round_alloc(1, quanta * quantum);
+        if (places[place_count] == NOWHERE) {
+            return;
+        }
+        compare_sometimes();
+    }
+}
+
+static void reverse_places(void)
+{
+    for (size_t n = 0; n < place_count / 2; n++) {
+        size_t other = places[n];
+        places[n] = places[place_count - 1 - n];
+        places[place_count - 1 - n] = other;
+    }
+}
+
+static void run_sawtooth(tmf_heap_config config, const struct workload *self)
+{
+    static const size_t most[] = {1, 5, 64, 600, 1100};
+    assert_true(begin(config, self, room_for(config.quantum, 3000), 64 * MIB));
+    for (size_t n = 0; n < sizeof most / sizeof most[0]; n++) {
+        fill_with_all_sizes(config.quantum, most[n]);
+        if (n % 2 == 0) {
+            reverse_places();
+        }
+        free_every(1 + n % 3, 0);
+        free_every(1, 0);
+        round_compare();
+    }
+    round_end();
+}
+
+/* ---- checkerboard: half is free, and none of it is of use; then all joins ---- */
+
+static void run_checkerboard(tmf_heap_config config, const struct workload *self)
+{
+    for (size_t quanta = 1; quanta <= 4; quanta += 3) {
+        size_t size = quanta * config.quantum;
+        assert_true(begin(config, self, room_for(config.quantum, 2000), 64 * MIB));
+        take_all(size, BLOCKS_MAX);
+        free_every(2, 0);
+        for (size_t n = 0; n < 50; n++) {
+            (void)round_alloc(1, size + 1);
+            (void)round_alloc(2 * size, size);
+            (void)round_resize(round_some_block(n), size + 1);
+        }
+        round_compare();
+        size_t left;
+        while ((left = round_some_block(below(BLOCKS_MAX))) != NOWHERE) {
+            round_free(left);
+            compare_sometimes();
+        }
+        round_end();
+    }
+}
+
+/* ---- growth: nothing is freed, the arena grows when it must ---- */
+
+static void run_growth(tmf_heap_config config, const struct workload *self)
+{
+    size_t pages = config.quantum > 128 ? 1024 : 16;
+    assert_true(begin(config, self, pages * PAGE, 256 * pages * PAGE));
+    for (size_t misses = 0; operations < 3000 && misses < 3;) {
+        size_t size = 1 + below(config.quantum * (below(16) == 0 ? 700 : 12));
+        if (round_alloc(below(8) == 0 ? 4 * config.quantum : 1, size) == NOWHERE) {
+            misses += !round_grow((1 + below(pages)) * PAGE);
+        } else {
+            misses = 0;
+        }
+        compare_sometimes();
+    }
+    round_end();
+}
+
+/* ---- tiny: the smallest heaps that there can be, filled to the last quantum ---- */
+
+static void fill_tiny(size_t quantum)
+{
+    take_all(quantum, BLOCKS_MAX);
+    round_compare();
+    free_every(2, 1);
+    (void)round_alloc(1, 2 * quantum);
+    free_every(1, 0);
+    round_compare();
+    take_all(3 * quantum, BLOCKS_MAX);
+    if (place_count > 0) {
+        (void)round_resize(places[0], 1);
+        (void)round_alloc(1, 2 * quantum);
+    }
+}
+
+static void run_tiny(tmf_heap_config config, const struct workload *self)
+{
+    size_t made = 0;
+    for (size_t pages = 1; made < 3; pages++) {
+        assert_in_range(pages, 1, 16);
+        if (begin(config, self, pages * PAGE, 16 * PAGE)) {
+            fill_tiny(config.quantum);
+            round_end();
+            made++;
+        }
+    }
+}
+
+/* ---- far: few small runs, far from each other in an arena that is large ---- */
+
+static void run_far(tmf_heap_config config, const struct workload *self)
+{
+    size_t size = (size_t)1 << (config.quantum > 128 ? 34 : 30);
+    size_t quantum = config.quantum;
+    if (sizeof(void *) < 8 || size > REGION_MOST / 4) {
         return;
     }
-    size_t metadata = metadata_bytes();
-    expect(tmf_heap_grow(&now.region.heap, size) == 0, "a heap grows");
-    metadata = metadata_bytes() - metadata;
-    struct run added = {.at = model->size, .size = size - model->size - metadata, .state = USED};
-    model_insert(model, model->count, added);
-    model_free(model, model->count - 1);
-    if (metadata > 0) {
-        struct run pages = {.at = size - metadata, .size = metadata, .state = META};
-        model_insert(model, model->count, pages);
+    assert_true(begin(config, self, size / 4096, 2 * size));
+    for (size_t grown = 0; grown < 3 && operations < 600;) {
+        size_t choice = below(8);
+        size_t far = size / 128 + below(size / 64);
+        size_t place = choice == 0 ? round_alloc(1, far) : round_alloc(1, 1 + below(40 * quantum));
+        if (choice == 0 && place == NOWHERE) {
+            grown += round_grow(size / 4 / PAGE * PAGE);
+        }
+        place = round_some_block(below(BLOCKS_MAX));
+        if (choice > 4 && place != NOWHERE && round_block_size(place) < size / 256) {
+            round_free(place);
+        }
+        operations++;
     }
-    model->size = size;
+    round_end();
 }
 
-struct walk {
-    size_t n;
+static const struct workload workloads[] = {
+    {"random", run_random},     {"equal", run_equal},
+    {"sawtooth", run_sawtooth}, {"checkerboard", run_checkerboard},
+    {"growth", run_growth},     {"tiny", run_tiny},
+    {"far", run_far},
 };
 
-static int compare_run(void *context, const tmf_heap_block *block)
+static void run_case(const char *index, size_t quantum, const struct workload *workload)
 {
-    struct walk *walk = context;
-    walk->n += now.model.runs[walk->n].state == META;
-    const struct run *run = &now.model.runs[walk->n++];
-    expect(walk->n <= now.model.count && block->offset == run->at && block->size == run->size &&
-               block->is_free == (run->state == FREE),
-           "the walk meets the blocks");
-    return 0;
-}
-
-static void compare_all(void)
-{
-    struct walk walk = {0};
-    tmf_heap_fault fault;
-    if (tmf_heap_check(&now.region.heap, &fault) != 0) {
-        replay(fault.invariant);
-    }
-    expect(tmf_heap_walk(&now.region.heap, compare_run, &walk) == 0, "a heap is walked");
-    walk.n += walk.n < now.model.count && now.model.runs[walk.n].state == META;
-    expect(walk.n == now.model.count, "the walk meets all blocks");
-}
-
-static void operate(void)
-{
-    /* Weights drift, so that the heap fills up and empties again. */
-    bool fills = now.operation / 3000 % 2 == 0;
-    size_t choice = below(100);
-    if (choice < (fills ? 45U : 30U)) {
-        try_alloc();
-    } else if (choice < 76) {
-        try_free();
-    } else if (choice < 97) {
-        try_resize();
-    } else if (choice < 99 || below(40) > 0) {
-        try_bad_free();
-    } else {
-        try_grow();
+    char name[64];
+    const char *only = getenv("TMF_MODEL_CASE");
+    (void)snprintf(name, sizeof name, "%s:%zu:%s", index, quantum, workload->name);
+    if (only == NULL || strcmp(only, name) == 0) {
+        source = base_seed;
+        workload->run((tmf_heap_config){.quantum = quantum, .index = index}, workload);
     }
 }
 
-static void begin_round(tmf_heap_config config)
+static void test_workload(void **state)
 {
-    size_t size = (size_t)(64 + below(64)) * 4096;
-    struct model *model = &now.model;
-    now.config = config;
-    region_map(&now.region, RESERVED);
-    assert_int_equal(region_create(&now.region, OFFSET, size, config), 0);
-    *model = (struct model){.quantum = config.quantum, .size = size, .count = 1};
-    model->base = (uintptr_t)now.region.base;
-    size_t first = now.region.heap.media->first * config.quantum;
-    model->runs[0] = (struct run){.at = first, .size = size - first, .state = FREE};
-    now.largest = config.quantum * (16 + below(500));
-}
-
-static void test_kind(tmf_heap_config config)
-{
-    enum { ROUNDS = 8 };
-    if (config.quantum > 128) {
-        return;
-    }
-    for (size_t round = 0; round < ROUNDS; round++) {
-        begin_round(config);
-        for (now.operation = 0; now.operation < OPERATIONS / ROUNDS; now.operation++) {
-            operate();
-            if (now.operation % 256 == 0) {
-                compare_all();
+    static const size_t quanta[] = {16, 32, 64, 128, 4096};
+    for (size_t n = 0; tmf_index_name(n) != NULL; n++) {
+        for (size_t q = 0; q < sizeof quanta / sizeof quanta[0]; q++) {
+            if (tmf_index_find(tmf_index_name(n))->link_bits(quanta[q]) != 0) {
+                run_case(tmf_index_name(n), quanta[q], *state);
             }
         }
-        compare_all();
-        region_unmap(&now.region);
     }
-}
-
-static void test_model(void **state)
-{
-    (void)state;
-    const char *seed = getenv("TMF_MODEL_SEED");
-    now.seed = seed != NULL ? strtoull(seed, NULL, 10) : 1;
-    now.random = now.seed;
-    for_each_kind(test_kind);
 }
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_model)};
+    enum { COUNT = sizeof workloads / sizeof workloads[0] };
+    struct CMUnitTest tests[COUNT];
+    const char *seed = getenv("TMF_MODEL_SEED");
+    base_seed = seed != NULL ? strtoull(seed, NULL, 10) : 1;
+    for (size_t n = 0; n < COUNT; n++) {
+        tests[n] = (struct CMUnitTest){.name = workloads[n].name, .test_func = test_workload};
+        memcpy(&tests[n].initial_state, &(const struct workload *){&workloads[n]}, sizeof(void *));
+    }
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
