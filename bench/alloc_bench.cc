@@ -226,7 +226,7 @@ bool fits_in_memory(std::size_t quantum, std::int64_t holes)
 void register_alloc_benchmarks()
 {
     for (std::size_t i = 0; tmf_index_name(i) != nullptr; i++)
-        for (std::size_t quantum : {32, 64}) {
+        for (std::size_t quantum : {16, 32, 64, 128}) {
             std::string index = tmf_index_name(i);
             if (!quantum_allowed(index, quantum))
                 continue;
