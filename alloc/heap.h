@@ -36,6 +36,7 @@ typedef struct tmf_heap {
     unsigned quantum_shift;            /* log2 of the quantum */
     unsigned map_shift;                /* log2 of the quanta in a page of the block map */
     uint64_t nodes_visited;            /* index nodes read since attach, for measurement */
+    uint64_t index_places[4];          /* what the index has computed from what never changes */
 } tmf_heap;
 
 typedef struct tmf_heap_stats {

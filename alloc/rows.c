@@ -11,6 +11,8 @@
 
 #include <errno.h>
 
+static_assert(sizeof((tmf_heap){0}.index_places) / 8 == 4, "a place for each level above 0");
+
 enum {
     LEVELS = 5,
     LEAF_SHIFT = TMF_MAP_SHARED_SHIFT - TMF_SEGMENT_SHIFT,
@@ -42,14 +44,19 @@ static inline uint64_t row_words(unsigned level)
     return (UINT64_C(1) << row_shift(level)) / 64;
 }
 
-/* The lowest level of which one node covers that many quanta. */
+/* The root's: the lowest of which one node covers all that the map covers. */
 static inline unsigned top_level(uint64_t covered)
 {
-    unsigned level = 0;
-    while ((covered - 1) >> cover_shift(level) != 0) {
-        level++;
+    unsigned bits = 64 - (unsigned)__builtin_clzll(covered - 1);
+    if (bits <= cover_shift(1)) {
+        return bits > cover_shift(0);
     }
-    return level;
+    return 1 + (bits - cover_shift(1) + UPPER_SHIFT - 1) / UPPER_SHIFT;
+}
+
+static inline unsigned top_of(const tmf_heap *heap)
+{
+    return top_level(tmf_map_covered(heap));
 }
 
 /*
@@ -68,19 +75,21 @@ static inline uint64_t nodes_below(unsigned level, uint64_t at)
     return at <= home_of(level, 0) ? 0 : (at + most) >> cover_shift(level);
 }
 
-static uint64_t pages_between(unsigned level, uint64_t first, uint64_t end)
+/* Bytes of the nodes above level 0, but below `level`, whose home is in [first, end). */
+static uint64_t bytes_between(uint64_t first, uint64_t end, unsigned level)
 {
-    uint64_t node_pages = row_words(level) * sizeof(uint64_t) * TMF_ROWS / TMF_HEAP_PAGE;
-    return (nodes_below(level, end) - nodes_below(level, first)) * node_pages;
+    uint64_t bytes = 0;
+    for (unsigned below = 1; below < level; below++) {
+        uint64_t nodes = nodes_below(below, end) - nodes_below(below, first);
+        bytes += nodes * row_words(below) * sizeof(uint64_t) * TMF_ROWS;
+    }
+    return bytes;
 }
 
 uint64_t tmf_rows_bytes(uint64_t first, uint64_t quanta)
 {
-    uint64_t pages = 0;
-    for (unsigned level = 1; level < LEVELS; level++) {
-        pages += pages_between(level, first, first + quanta);
-    }
-    return pages != 0 ? (pages + 1) * TMF_HEAP_PAGE : 0; /* 1: to begin at a page's begin */
+    uint64_t bytes = bytes_between(first, first + quanta, LEVELS);
+    return bytes != 0 ? bytes + TMF_HEAP_PAGE : 0; /* to begin where a page does */
 }
 
 /* The row in node n of level 0, which covers a quantum that there is. */
@@ -113,20 +122,41 @@ static void leaf_fill(tmf_heap *heap, uint64_t n)
     }
 }
 
-/* The row in node n of a level above, up to the top; likewise. */
-static uint64_t *upper_row(tmf_heap *heap, unsigned level, uint64_t n, unsigned row)
+/* Where the nodes of a level begin in extent number `n`, in bytes from the region's first. */
+static uint64_t level_place(const tmf_heap *heap, unsigned level, uint64_t n)
+{
+    const struct tmf_map_extent *extent = &heap->media->extents[n];
+    const unsigned char *side = tmf_map_side(heap, n);
+    uint64_t at = (uint64_t)(side - heap->base);
+    return (at / TMF_HEAP_PAGE + 1) * TMF_HEAP_PAGE +
+           bytes_between(extent->first, extent->first + extent->quanta, level);
+}
+
+/* Where node n of a level above 0 is, if the first extent has it, which is as it was made. */
+static inline uint64_t place_in_first(tmf_heap *heap, unsigned level, uint64_t n)
+{
+    uint64_t *place = &heap->index_places[level - 1];
+    if (*place == 0) {
+        *place = level_place(heap, level, 0);
+    }
+    return *place + n * row_words(level) * sizeof(uint64_t) * TMF_ROWS;
+}
+
+static uint64_t place_beyond(const tmf_heap *heap, unsigned level, uint64_t n)
 {
     const struct tmf_map_extent *extent = map_extent(heap, home_of(level, n));
-    uint64_t end = extent->first + extent->quanta;
-    uint64_t page = 0;
-    for (unsigned below = 1; below < level; below++) {
-        page += pages_between(below, extent->first, end);
-    }
-    uint64_t rows = (n - nodes_below(level, extent->first)) * TMF_ROWS + row;
+    uint64_t before = n - nodes_below(level, extent->first);
+    return level_place(heap, level, (uint64_t)(extent - heap->media->extents)) +
+           before * row_words(level) * sizeof(uint64_t) * TMF_ROWS;
+}
+
+/* The row in node n of a level above, up to the root's; likewise. */
+static inline uint64_t *upper_row(tmf_heap *heap, unsigned level, uint64_t n, unsigned row)
+{
+    bool in_first = home_of(level, n) < heap->media->extents[0].quanta;
+    uint64_t place = in_first ? place_in_first(heap, level, n) : place_beyond(heap, level, n);
     heap->nodes_visited++;
-    unsigned char *side = tmf_map_side(heap, (uint64_t)(extent - heap->media->extents));
-    side += TMF_HEAP_PAGE - (uintptr_t)side % TMF_HEAP_PAGE;
-    return (uint64_t *)(void *)(side + page * TMF_HEAP_PAGE) + rows * row_words(level);
+    return (uint64_t *)(void *)(heap->base + place) + row * row_words(level);
 }
 
 /* The word of a row above level 0 that has bit n. */
@@ -158,7 +188,7 @@ bool tmf_rows_has(tmf_heap *heap, unsigned row, uint64_t segment)
 void tmf_rows_set(tmf_heap *heap, unsigned row, uint64_t segment)
 {
     uint64_t n = segment >> LEAF_SHIFT;
-    unsigned top = top_level(tmf_map_covered(heap));
+    unsigned top = top_of(heap);
     uint32_t *leaf = leaf_row(heap, n, row);
     if (leaf_is_void(heap, n)) {
         leaf_fill(heap, n);
@@ -184,7 +214,7 @@ void tmf_rows_set(tmf_heap *heap, unsigned row, uint64_t segment)
 int tmf_rows_clear(tmf_heap *heap, unsigned row, uint64_t segment)
 {
     uint64_t n = segment >> LEAF_SHIFT;
-    unsigned top = top_level(tmf_map_covered(heap));
+    unsigned top = top_of(heap);
     uint32_t *leaf = leaf_row(heap, n, row);
     if ((*leaf & leaf_bit(segment)) == 0) {
         return TMF_ECORRUPT;
@@ -211,7 +241,7 @@ int tmf_rows_clear(tmf_heap *heap, unsigned row, uint64_t segment)
 
 void tmf_rows_extended(tmf_heap *heap, uint64_t covered)
 {
-    unsigned top = top_level(tmf_map_covered(heap));
+    unsigned top = top_of(heap);
     for (unsigned level = top_level(covered) + 1; level <= top; level++) {
         unsigned row = tmf_rows_first(heap, 0);
         for (; row < TMF_ROWS; row = tmf_rows_first(heap, row + 1)) {
@@ -256,7 +286,7 @@ static bool next_in_node(tmf_heap *heap, unsigned level, unsigned row, uint64_t 
 
 int tmf_rows_next(tmf_heap *heap, unsigned row, uint64_t from, uint64_t *segment)
 {
-    unsigned top = top_level(tmf_map_covered(heap));
+    unsigned top = top_of(heap);
     unsigned level = from == 0 ? top : 0;
     uint64_t at;
     while (!next_in_node(heap, level, row, from, &at)) {
@@ -336,7 +366,7 @@ static bool node_holds(tmf_heap *heap, unsigned level, uint64_t n)
 int tmf_rows_check(tmf_heap *heap, tmf_heap_fault *fault)
 {
     const char *invariant = "a bit over a row says whether it is empty";
-    unsigned top = top_level(tmf_map_covered(heap));
+    unsigned top = top_of(heap);
     for (unsigned level = 1; level <= top; level++) {
         uint64_t nodes = nodes_below(level, tmf_map_covered(heap));
         for (uint64_t n = 0; n < nodes; n++) {
