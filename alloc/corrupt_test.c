@@ -300,9 +300,20 @@ static void name_kind(tmf_heap_config config)
     now_flipped = name;
 }
 
+/* Much metadata takes time, and is the same at most quanta: three of them will do. */
+static bool is_flipped(tmf_heap_config config)
+{
+    const struct tmf_index_ops *index = tmf_index_find(config.index);
+    bool is_large = index->area_bytes > 1024 || index->shares_map;
+    return !is_large || config.quantum == 16 || config.quantum == 64 || config.quantum == PAGE;
+}
+
 /* A small heap, all of whose metadata is flipped. */
 static void flip_small(tmf_heap_config config)
 {
+    if (!is_flipped(config)) {
+        return;
+    }
     size_t kept = config.quantum <= 128 ? 24 : 8;
     size_t size = 9 * PAGE + tmf_round_up(kept * 3 * config.quantum, PAGE);
     name_kind(config);

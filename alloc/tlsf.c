@@ -8,8 +8,9 @@
  *     a free run   | next | previous | its own place | quanta | ...free... | quanta |
  *
  * Fewer than 16 quanta are classes of their own. From there on each power of two has 16 classes of
- * equal width. Words are of 64 bits, but of 32 where the quantum is 16 bytes, which is an arena of
- * 64 GiB. A node says where it is, so that bytes which are no node are seldom taken for one.
+ * equal width, up to 2^39 quanta. Words are of 64 bits, but of 32 where the quantum is 16 bytes,
+ * which is an arena of 64 GiB. A node says where it is, so that bytes which are no node are seldom
+ * taken for one.
  *
  * What is promised instead of best fit: a run that fits, from the lowest class all of whose runs
  * do, the one that came last. If there is none, one of the first 16 of the class of that size. So
@@ -31,8 +32,8 @@
 #include <errno.h>
 
 enum { NARROW_NODE = TMF_TAG_NODE_WORDS * 4, WIDE_NODE = TMF_TAG_NODE_WORDS * 8 };
-enum { NARROW_BITS = 32, WIDE_BITS = 64 };
-enum { STEPS_SHIFT = 4, STEPS = 1 << STEPS_SHIFT, POWERS = 60, CLASSES = POWERS * STEPS };
+enum { NARROW_BITS = 32, WIDE_BITS = 39 };
+enum { STEPS_SHIFT = 4, STEPS = 1 << STEPS_SHIFT, POWERS = 36, CLASSES = POWERS * STEPS };
 enum { NEXT, PREVIOUS, SELF };
 enum { TRIES = 16 };
 
@@ -43,7 +44,8 @@ struct tlsf_area {
 };
 
 static_assert(offsetof(struct tlsf_area, steps) == 8, "media");
-static_assert(offsetof(struct tlsf_area, first) == 128, "media");
+static_assert(offsetof(struct tlsf_area, first) == 80, "media");
+static_assert(WIDE_BITS - STEPS_SHIFT < POWERS, "every quantum number has a class");
 
 static unsigned tlsf_link_bits(size_t quantum)
 {
@@ -68,7 +70,7 @@ static unsigned highest_bit(uint64_t word)
     return 63 - (unsigned)__builtin_clzll(word);
 }
 
-/* Of fewer quanta than 2^60. */
+/* Of no more quanta than a heap has. */
 static unsigned class_of(uint64_t quanta)
 {
     if (quanta < STEPS) {
@@ -82,8 +84,7 @@ static unsigned class_of(uint64_t quanta)
 static unsigned class_above(uint64_t quanta)
 {
     uint64_t width = quanta < STEPS ? 1 : UINT64_C(1) << (highest_bit(quanta) - STEPS_SHIFT);
-    uint64_t rounded = quanta + width - 1;
-    return rounded >> (POWERS - 1) != 0 ? CLASSES : class_of(rounded);
+    return quanta >> WIDE_BITS != 0 ? CLASSES : class_of(quanta + width - 1);
 }
 
 static uint64_t get(const tmf_heap *heap, uint64_t at, unsigned word)
@@ -237,7 +238,7 @@ static int tlsf_find(tmf_heap *heap, struct tmf_run least, struct tmf_run *out)
         int error = find_in_class(heap, class, least.quanta, out);
         return error == ENOMEM ? TMF_ECORRUPT : error;
     }
-    return least.quanta >> (POWERS - 1) != 0
+    return least.quanta >> WIDE_BITS != 0
                ? ENOMEM
                : find_in_class(heap, class_of(least.quanta), least.quanta, out);
 }
