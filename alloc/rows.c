@@ -10,6 +10,7 @@
 #include "point.h"
 
 #include <errno.h>
+#include <string.h>
 
 static_assert(sizeof((tmf_heap){0}.index_places) / 8 == 4, "a place for each level above 0");
 
@@ -337,16 +338,16 @@ static bool is_row_empty(tmf_heap *heap, unsigned level, uint64_t n, unsigned ro
 /* Is each bit of the row in node n of a level above 0 what it must be? */
 static bool bits_hold(tmf_heap *heap, unsigned level, uint64_t n, unsigned row)
 {
-    uint64_t last = (tmf_map_covered(heap) - 1) >> cover_shift(level - 1);
-    uint64_t *bits = upper_row(heap, level, n, row);
+    uint64_t expected[(1 << WIDE_SHIFT) / 64] = {0};
     uint64_t first = n << row_shift(level);
-    for (uint64_t below = first; below >> row_shift(level) == n; below++) {
-        bool is_set = (*word_of(bits, level, below) & word_bit(below)) != 0;
-        if (is_set != (below <= last && !is_row_empty(heap, level - 1, below, row))) {
-            return false;
-        }
+    uint64_t nodes = ((tmf_map_covered(heap) - 1) >> cover_shift(level - 1)) + 1;
+    uint64_t end = tmf_min(nodes, first + (UINT64_C(1) << row_shift(level)));
+    for (uint64_t below = first; below < end; below++) {
+        bool is_set = !is_row_empty(heap, level - 1, below, row);
+        *word_of(expected, level, below) |= is_set ? word_bit(below) : 0;
     }
-    return true;
+    const uint64_t *bits = upper_row(heap, level, n, row);
+    return memcmp(bits, expected, row_words(level) * sizeof(uint64_t)) == 0;
 }
 
 /* Is each bit in node n of a level above 0 what it must be? Where no block is, all are 0. */
