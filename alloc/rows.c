@@ -41,7 +41,13 @@ static inline unsigned cover_shift(unsigned level)
 /* Words of a row above level 0. */
 static inline uint64_t row_words(unsigned level)
 {
-    return (UINT64_C(1) << row_shift(level)) / 64;
+    return level == 1 ? (1 << WIDE_SHIFT) / 64 : (1 << UPPER_SHIFT) / 64;
+}
+
+/* Bytes of a node above level 0. */
+static inline uint64_t node_bytes(unsigned level)
+{
+    return row_words(level) * sizeof(uint64_t) * TMF_ROWS;
 }
 
 /* The root's: the lowest of which one node covers all that the map covers. */
@@ -81,7 +87,7 @@ static uint64_t bytes_between(uint64_t first, uint64_t end, unsigned level)
     uint64_t bytes = 0;
     for (unsigned below = 1; below < level; below++) {
         uint64_t nodes = nodes_below(below, end) - nodes_below(below, first);
-        bytes += nodes * row_words(below) * sizeof(uint64_t) * TMF_ROWS;
+        bytes += nodes * node_bytes(below);
     }
     return bytes;
 }
@@ -114,11 +120,10 @@ static uint64_t level_place(const tmf_heap *heap, unsigned level, uint64_t n)
 /* Where node n of a level above 0 is, if the first extent has it, which is as it was made. */
 static inline uint64_t place_in_first(tmf_heap *heap, unsigned level, uint64_t n)
 {
-    uint64_t *place = &heap->index_places[level - 1];
-    if (*place == 0) {
-        *place = level_place(heap, level, 0);
+    if (heap->index_places[level - 1] == 0) {
+        heap->index_places[level - 1] = level_place(heap, level, 0);
     }
-    return *place + n * row_words(level) * sizeof(uint64_t) * TMF_ROWS;
+    return heap->index_places[level - 1] + n * node_bytes(level);
 }
 
 static uint64_t place_beyond(const tmf_heap *heap, unsigned level, uint64_t n)
@@ -126,13 +131,14 @@ static uint64_t place_beyond(const tmf_heap *heap, unsigned level, uint64_t n)
     const struct tmf_map_extent *extent = map_extent(heap, home_of(level, n));
     uint64_t before = n - nodes_below(level, extent->first);
     return level_place(heap, level, (uint64_t)(extent - heap->media->extents)) +
-           before * row_words(level) * sizeof(uint64_t) * TMF_ROWS;
+           before * node_bytes(level);
 }
 
 /* The row in node n of a level above, up to the root's; likewise. */
 static inline uint64_t *upper_row(tmf_heap *heap, unsigned level, uint64_t n, unsigned row)
 {
-    bool in_first = home_of(level, n) < heap->media->extents[0].quanta;
+    bool in_first =
+        heap->media->extent_count == 1 || home_of(level, n) < heap->media->extents[0].quanta;
     uint64_t place = in_first ? place_in_first(heap, level, n) : place_beyond(heap, level, n);
     heap->nodes_visited++;
     return (uint64_t *)(void *)(heap->base + place) + row * row_words(level);
