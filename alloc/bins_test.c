@@ -6,6 +6,8 @@
 
 static const tmf_heap_config config = {.quantum = 16, .index = "bins"};
 
+#define LONGEST ((size_t)TMF_ROWS * 16) /* bytes of a short run */
+
 /* Alternating blocks of one quantum, every other one freed, as far as there is room. */
 static void fill_and_comb(struct region *region)
 {
@@ -101,7 +103,7 @@ static void test_short_runs_are_not_written(void **state)
     assert_int_equal(region_create(&region, 0, MIB, config), 0);
     struct block blocks[64];
     for (size_t n = 0; n < 64; n++) {
-        blocks[n] = block_take(&region, 1, 512 * 16);
+        blocks[n] = block_take(&region, 1, LONGEST);
         block_fill(blocks[n], (unsigned char)n);
         (void)block_take(&region, 1, 1);
     }
@@ -110,7 +112,7 @@ static void test_short_runs_are_not_written(void **state)
         assert_true(block_holds(blocks[n], blocks[n].size, (unsigned char)n));
     }
     for (size_t n = 0; n < 64; n++) {
-        struct block again = block_take(&region, 1, 512 * 16);
+        struct block again = block_take(&region, 1, LONGEST);
         assert_ptr_equal(again.at, blocks[n].at);
         assert_true(block_holds(again, again.size, (unsigned char)n));
     }
