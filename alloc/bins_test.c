@@ -66,11 +66,12 @@ static void test_rows_are_in_order(void **state)
     enum { COUNT = sizeof segments / sizeof segments[0], ROW = 511 };
     struct region region;
     uint64_t found = 0;
-    if (REGION_MOST < (size_t)1 << 36) {
+    if (UINT64_C(1) << 36 > REGION_MOST) {
         return;
     }
-    region_map(&region, (size_t)1 << 36);
-    assert_int_equal(region_create(&region, 0, (size_t)1 << 36, config), 0);
+    size_t size = (size_t)(UINT64_C(1) << 36);
+    region_map(&region, size);
+    assert_int_equal(region_create(&region, 0, size, config), 0);
     tmf_heap *heap = &region.heap;
     for (size_t n = COUNT; n-- > 0;) {
         tmf_rows_set(heap, ROW, segments[n]);
