@@ -238,7 +238,7 @@ static void flip_side(void)
     const tmf_heap *heap = &world.region.heap;
     if (heap->index->shares_map) {
         size_t page = offset_of(tmf_heap_place(heap, heap->media->extents[0].at));
-        flip_all(page + PAGE / 2, page + PAGE, true);
+        flip_each(page + PAGE / 2, page + PAGE);
     }
     const unsigned char *side = tmf_map_side(&world.region.heap, 0);
     size_t size = tmf_map_side_bytes(&world.region.heap, 0);

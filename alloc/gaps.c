@@ -91,7 +91,7 @@ uint64_t tmf_gap_find(const tmf_heap *heap, uint64_t segment, uint64_t quanta, u
     }
     view.pairs = &chunk.pairs[map_pair_in_chunk(base)];
     if (map_pair_in_chunk(base) + count > MAP_CHUNK_PAIRS ||
-        heap->media->end - base < count * BITS) {
+        heap->media->end - base < (uint64_t)count * BITS) {
         view_copy(heap, base, count, &view);
     }
     for (unsigned n = 0; n < SEGMENT_WORDS; n++) {

@@ -50,6 +50,10 @@ static void test_growth(void **state)
     grow((tmf_heap_config){.quantum = 32});
     grow((tmf_heap_config){.quantum = 64});
     grow((tmf_heap_config){.quantum = 64, .index = "rb-twin32"});
+    grow((tmf_heap_config){.quantum = 16, .index = "rb-tags"});
+    grow((tmf_heap_config){.quantum = 16, .index = "bins"});
+    grow((tmf_heap_config){.quantum = 128, .index = "bins"});
+    grow((tmf_heap_config){.quantum = 16, .index = "tlsf"});
 }
 
 static void test_growth_errors(void **state)
@@ -86,7 +90,14 @@ static const struct creation {
     {0, 5000, MIB, {0, NULL}},
     {0, 3500, MIB, {0, NULL}}, /* the header does not straddle two pages */
     {0, 0, 4 * PAGE, {0, NULL}},
+    {0, 0, MIB, {16, "rb-tags"}},
+    {0, 0, MIB, {16, "bins"}},
+    {0, 0, 4 * PAGE, {128, "bins"}},
+    {0, 0, MIB, {16, "tlsf"}},
     {EINVAL, 0, MIB, {16, "rb-twin"}},
+    {EINVAL, 0, MIB, {8, "rb-tags"}},
+    {EINVAL, 0, MIB, {8, "bins"}},
+    {EINVAL, 0, MIB, {8, "tlsf"}},
     {EINVAL, 0, MIB, {8192, "rb-twin"}},
     {EINVAL, 0, MIB, {96, "rb-twin"}},
     {EINVAL, 0, MIB, {1, NULL}},
@@ -102,6 +113,10 @@ static const struct creation {
 #if SIZE_MAX > UINT32_MAX /* else no size is beyond links of 32 bits */
     {TMF_ENOTSUPPORTED, 0, (size_t)1 << 39, {32, "rb-twin"}},
     {TMF_ENOTSUPPORTED, 0, (size_t)1 << 40, {64, "rb-twin32"}},
+    {TMF_ENOTSUPPORTED, 0, (size_t)1 << 36, {16, "rb-tags"}},
+    {TMF_ENOTSUPPORTED, 0, (size_t)1 << 44, {16, "bins"}},
+    {TMF_ENOTSUPPORTED, 0, (size_t)1 << 37, {16, "tlsf"}},
+    {TMF_ENOTSUPPORTED, 0, (size_t)1 << 45, {32, "tlsf"}},
 #endif
 };
 

@@ -41,7 +41,13 @@ static inline unsigned cover_shift(unsigned level)
 /* Words of a row above level 0. */
 static inline uint64_t row_words(unsigned level)
 {
-    return (UINT64_C(1) << row_shift(level)) / 64;
+    return level == 1 ? (1 << WIDE_SHIFT) / 64 : (1 << UPPER_SHIFT) / 64;
+}
+
+/* Bytes of a node above level 0. */
+static inline uint64_t node_bytes(unsigned level)
+{
+    return row_words(level) * sizeof(uint64_t) * TMF_ROWS;
 }
 
 /* The root's: the lowest of which one node covers all that the map covers. */
@@ -81,7 +87,7 @@ static uint64_t bytes_between(uint64_t first, uint64_t end, unsigned level)
     uint64_t bytes = 0;
     for (unsigned below = 1; below < level; below++) {
         uint64_t nodes = nodes_below(below, end) - nodes_below(below, first);
-        bytes += nodes * row_words(below) * sizeof(uint64_t) * TMF_ROWS;
+        bytes += nodes * node_bytes(below);
     }
     return bytes;
 }
@@ -101,27 +107,6 @@ static inline uint32_t *leaf_row(tmf_heap *heap, uint64_t n, unsigned row)
     return &page[TMF_ROWS + row];
 }
 
-/* Is the map of all that node n of level 0 covers void? Then its rows are, whatever they hold. */
-static inline bool leaf_is_void(const tmf_heap *heap, uint64_t n)
-{
-    uint64_t at = n << cover_shift(0);
-    const struct tmf_map_extent *extent = map_extent(heap, at);
-    uint64_t chunk = (at - extent->first) / TMF_MAP_CHUNK;
-    const uint64_t *summary = map_summary(heap, extent);
-    return !tmf_summary_has(summary, chunk) && !tmf_summary_has(summary, chunk + 1);
-}
-
-/* A node that is void gets its first bit: the map will have a border there in a moment. */
-static void leaf_fill(tmf_heap *heap, uint64_t n)
-{
-    uint32_t *rows = leaf_row(heap, n, 0);
-    for (unsigned row = 0; row < TMF_ROWS; row++) {
-        if (rows[row] != 0) {
-            rows[row] = 0;
-        }
-    }
-}
-
 /* Where the nodes of a level begin in extent number `n`, in bytes from the region's first. */
 static uint64_t level_place(const tmf_heap *heap, unsigned level, uint64_t n)
 {
@@ -135,11 +120,10 @@ static uint64_t level_place(const tmf_heap *heap, unsigned level, uint64_t n)
 /* Where node n of a level above 0 is, if the first extent has it, which is as it was made. */
 static inline uint64_t place_in_first(tmf_heap *heap, unsigned level, uint64_t n)
 {
-    uint64_t *place = &heap->index_places[level - 1];
-    if (*place == 0) {
-        *place = level_place(heap, level, 0);
+    if (heap->index_places[level - 1] == 0) {
+        heap->index_places[level - 1] = level_place(heap, level, 0);
     }
-    return *place + n * row_words(level) * sizeof(uint64_t) * TMF_ROWS;
+    return heap->index_places[level - 1] + n * node_bytes(level);
 }
 
 static uint64_t place_beyond(const tmf_heap *heap, unsigned level, uint64_t n)
@@ -147,13 +131,14 @@ static uint64_t place_beyond(const tmf_heap *heap, unsigned level, uint64_t n)
     const struct tmf_map_extent *extent = map_extent(heap, home_of(level, n));
     uint64_t before = n - nodes_below(level, extent->first);
     return level_place(heap, level, (uint64_t)(extent - heap->media->extents)) +
-           before * row_words(level) * sizeof(uint64_t) * TMF_ROWS;
+           before * node_bytes(level);
 }
 
 /* The row in node n of a level above, up to the root's; likewise. */
 static inline uint64_t *upper_row(tmf_heap *heap, unsigned level, uint64_t n, unsigned row)
 {
-    bool in_first = home_of(level, n) < heap->media->extents[0].quanta;
+    bool in_first =
+        heap->media->extent_count == 1 || home_of(level, n) < heap->media->extents[0].quanta;
     uint64_t place = in_first ? place_in_first(heap, level, n) : place_beyond(heap, level, n);
     heap->nodes_visited++;
     return (uint64_t *)(void *)(heap->base + place) + row * row_words(level);
@@ -180,33 +165,68 @@ static inline bool is_empty(const uint64_t *bits, unsigned level)
     return level == 1 ? (bits[0] | bits[1] | bits[2] | bits[3]) == 0 : bits[0] == 0;
 }
 
+static inline bool is_known(const tmf_heap *heap, unsigned row)
+{
+    return (heap->media->index_area[row / 64] & word_bit(row)) != 0;
+}
+
+/* What bit of a level stands for a segment. */
+static inline uint64_t bit_at(unsigned level, uint64_t segment)
+{
+    unsigned below = level == 0 ? TMF_SEGMENT_SHIFT : cover_shift(level - 1);
+    return segment << TMF_SEGMENT_SHIFT >> below;
+}
+
+/*
+ * Of the rows on the way from the root to a segment, the lowest that counts: all bits above it are
+ * set. The row is in the header.
+ */
+static unsigned lowest_level(tmf_heap *heap, unsigned row, uint64_t segment)
+{
+    unsigned level = top_of(heap);
+    for (; level > 0; level--) {
+        uint64_t n = bit_at(level, segment);
+        uint64_t *bits = upper_row(heap, level, n >> row_shift(level), row);
+        if ((*word_of(bits, level, n) & word_bit(n)) == 0) {
+            break;
+        }
+    }
+    return level;
+}
+
 bool tmf_rows_has(tmf_heap *heap, unsigned row, uint64_t segment)
 {
-    return (*leaf_row(heap, segment >> LEAF_SHIFT, row) & leaf_bit(segment)) != 0;
+    return is_known(heap, row) && lowest_level(heap, row, segment) == 0 &&
+           (*leaf_row(heap, segment >> LEAF_SHIFT, row) & leaf_bit(segment)) != 0;
+}
+
+/* The row that leads to a segment gets the bit for that; a row that did not count has no other. */
+static void set_bit(tmf_heap *heap, unsigned level, unsigned row, uint64_t segment, bool counted)
+{
+    uint64_t n = bit_at(level, segment);
+    if (level == 0) {
+        uint32_t *leaf = leaf_row(heap, n >> LEAF_SHIFT, row);
+        *leaf = (counted ? *leaf : 0) | leaf_bit(n);
+        return;
+    }
+    uint64_t *bits = upper_row(heap, level, n >> row_shift(level), row);
+    for (unsigned word = 0; !counted && word < row_words(level); word++) {
+        bits[word] = 0;
+    }
+    *word_of(bits, level, n) |= word_bit(n);
 }
 
 void tmf_rows_set(tmf_heap *heap, unsigned row, uint64_t segment)
 {
-    uint64_t n = segment >> LEAF_SHIFT;
-    unsigned top = top_of(heap);
-    uint32_t *leaf = leaf_row(heap, n, row);
-    if (leaf_is_void(heap, n)) {
-        leaf_fill(heap, n);
-    }
-    bool was_empty = *leaf == 0;
-    if ((*leaf & leaf_bit(segment)) != 0) {
-        return;
-    }
-    *leaf |= leaf_bit(segment);
-    for (unsigned level = 1; was_empty && level <= top; level++) {
+    bool was_known = is_known(heap, row);
+    unsigned counted = was_known ? lowest_level(heap, row, segment) : top_of(heap) + 1;
+    for (unsigned level = 0; level < counted; level++) {
+        set_bit(heap, level, row, segment, false);
         TMF_POINT("alloc/rows/mid-set");
-        uint64_t *bits = upper_row(heap, level, n >> row_shift(level), row);
-        was_empty = is_empty(bits, level);
-        *word_of(bits, level, n) |= word_bit(n);
-        n >>= row_shift(level);
     }
-    if (was_empty) {
-        TMF_POINT("alloc/rows/set-but-header");
+    if (was_known) {
+        set_bit(heap, counted, row, segment, true);
+    } else {
         heap->media->index_area[row / 64] |= word_bit(row);
     }
 }
@@ -246,7 +266,7 @@ void tmf_rows_extended(tmf_heap *heap, uint64_t covered)
         unsigned row = tmf_rows_first(heap, 0);
         for (; row < TMF_ROWS; row = tmf_rows_first(heap, row + 1)) {
             TMF_POINT("alloc/rows/new-level");
-            *upper_row(heap, level, 0, row) |= 1;
+            set_bit(heap, level, row, 0, false);
         }
     }
 }
@@ -287,8 +307,12 @@ static bool next_in_node(tmf_heap *heap, unsigned level, unsigned row, uint64_t 
 int tmf_rows_next(tmf_heap *heap, unsigned row, uint64_t from, uint64_t *segment)
 {
     unsigned top = top_of(heap);
-    unsigned level = from == 0 ? top : 0;
+    if (!is_known(heap, row) || from > (tmf_map_covered(heap) - 1) >> TMF_SEGMENT_SHIFT) {
+        return ENOMEM;
+    }
+    unsigned level = from == 0 ? top : lowest_level(heap, row, from);
     uint64_t at;
+    from = bit_at(level, from);
     while (!next_in_node(heap, level, row, from, &at)) {
         if (level == top) {
             return ENOMEM;
@@ -326,60 +350,4 @@ unsigned tmf_rows_last(const tmf_heap *heap)
         }
     }
     return TMF_ROWS;
-}
-
-static bool is_row_empty(tmf_heap *heap, unsigned level, uint64_t n, unsigned row)
-{
-    return level == 0 ? leaf_is_void(heap, n) || *leaf_row(heap, n, row) == 0
-                      : is_empty(upper_row(heap, level, n, row), level);
-}
-
-/* Is each bit of the row in node n of a level above 0 what it must be? */
-static bool bits_hold(tmf_heap *heap, unsigned level, uint64_t n, unsigned row)
-{
-    uint64_t last = (tmf_map_covered(heap) - 1) >> cover_shift(level - 1);
-    uint64_t *bits = upper_row(heap, level, n, row);
-    uint64_t first = n << row_shift(level);
-    for (uint64_t below = first; below >> row_shift(level) == n; below++) {
-        bool is_set = (*word_of(bits, level, below) & word_bit(below)) != 0;
-        if (is_set != (below <= last && !is_row_empty(heap, level - 1, below, row))) {
-            return false;
-        }
-    }
-    return true;
-}
-
-/* Is each bit in node n of a level above 0 what it must be? Where no block is, all are 0. */
-static bool node_holds(tmf_heap *heap, unsigned level, uint64_t n)
-{
-    uint64_t first = n << cover_shift(level);
-    bool is_void = tmf_map_next(heap, first).at >= first + (UINT64_C(1) << cover_shift(level));
-    for (unsigned row = 0; row < TMF_ROWS; row++) {
-        bool holds = is_void ? is_row_empty(heap, level, n, row) : bits_hold(heap, level, n, row);
-        if (!holds) {
-            return false;
-        }
-    }
-    return true;
-}
-
-int tmf_rows_check(tmf_heap *heap, tmf_heap_fault *fault)
-{
-    const char *invariant = "a bit over a row says whether it is empty";
-    unsigned top = top_of(heap);
-    for (unsigned level = 1; level <= top; level++) {
-        uint64_t nodes = nodes_below(level, tmf_map_covered(heap));
-        for (uint64_t n = 0; n < nodes; n++) {
-            if (!node_holds(heap, level, n)) {
-                return tmf_heap_broken(heap, fault, 0, invariant);
-            }
-        }
-    }
-    for (unsigned row = 0; row < TMF_ROWS; row++) {
-        bool is_known = (heap->media->index_area[row / 64] & word_bit(row)) != 0;
-        if (is_known == is_row_empty(heap, top, 0, row)) {
-            return tmf_heap_broken(heap, fault, 0, invariant);
-        }
-    }
-    return 0;
 }

@@ -21,10 +21,14 @@
  *
  *     extent | pairs, level 0 | pairs, level 0 | ... | level 1 ... | level 2 ... | 3 ... | 4 |
  *
- * Invariant: a bit above level 0 is set exactly if the row it stands for is not empty. So the first
- * segment of a length is found from the top by one row of each level, the next one by going up and
- * down again; setting or clearing a bit writes to one row, and to that above it only where a row
- * becomes, or ceases to be, empty. A bit that contradicts those beside it is TMF_ECORRUPT.
+ * A row counts if the bit for it above is set, and all bits above that, up to the header's.
+ * Whatever else is in a node means nothing and is overwritten when its row comes to count. So the
+ * nodes of what is free are holes in the file that nobody reads, not even the checker.
+ *
+ * Invariant: a row that counts is not empty. So the first segment of a length is found from the top
+ * by one row of each level, the next one by going up and down again; setting or clearing a bit
+ * writes to one row, and to that above it only where a row comes to count or ceases to. A bit that
+ * contradicts those beside it is TMF_ECORRUPT.
  */
 #ifndef TMF_ROWS_H
 #define TMF_ROWS_H
@@ -44,10 +48,13 @@ bool tmf_rows_has(tmf_heap *heap, unsigned row, uint64_t segment);
 /* No-op if it is set. */
 void tmf_rows_set(tmf_heap *heap, unsigned row, uint64_t segment);
 
-/* TMF_ECORRUPT: it, or a bit that stands for it, is not set. */
+/* TMF_ECORRUPT: it, or a bit above that has to go with it, is not set. */
 int tmf_rows_clear(tmf_heap *heap, unsigned row, uint64_t segment);
 
-/* The first segment of a row that is not below `from`. ENOMEM: there is none. */
+/*
+ * The first segment of a row that is not below `from`. ENOMEM: there is none. Who asks for all
+ * segments of a row, one after the other, has all its bits checked on all levels.
+ */
 int tmf_rows_next(tmf_heap *heap, unsigned row, uint64_t from, uint64_t *segment);
 
 /* The first row from `row` on that is not empty; TMF_ROWS: none is. */
@@ -55,8 +62,5 @@ unsigned tmf_rows_first(const tmf_heap *heap, unsigned row);
 
 /* The last row that is not empty; TMF_ROWS: all are. */
 unsigned tmf_rows_last(const tmf_heap *heap);
-
-/* The invariant, for every bit there is. */
-int tmf_rows_check(tmf_heap *heap, tmf_heap_fault *fault);
 
 #endif
