@@ -16,7 +16,8 @@ SUPERSCRIPT = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 def sweep(lines, name, description, x_label, y_label, x_ticks, log_x=True, log_y=False):
     """lines: (label, x values, points or numbers, fit or None)."""
     figure, axes = pyplot.subplots()
-    axes.set(xscale="log" if log_x else "linear", yscale="log" if log_y else "linear", xlabel=x_label)
+    axes.set(xscale="log" if log_x else "linear", yscale="log" if log_y else "linear",
+             xlabel=x_label)
     axes.set_title(y_label, loc="left", fontsize=10.5)
     axes.xaxis.set_major_locator(FixedLocator(x_ticks))
     axes.xaxis.set_minor_locator(NullLocator())
