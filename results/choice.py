@@ -252,15 +252,20 @@ def lost_kinds(found):
 
 def lost_figure(found):
     kinds = lost_kinds(found)
-    rows = []
-    for trace in found.traces[ORIGINAL]:
-        values = [100 * lost_bytes(found.traces[kind][trace].counters) /
-                  found.traces[kind][trace].counters["live_bytes"] for kind in kinds]
-        words = [kind_name(kind) for kind in kinds] if not rows else ("", "")
-        rows.append(figures.Range(trace, min(values), max(values),
-                                  tuple(zip(values, words, ("below", "below")))))
+    lost = {trace: [percent_lost(found.traces[kind][trace]) for kind in kinds]
+            for trace in found.traces[ORIGINAL]}
+    widest = max(lost, key=lambda trace: max(lost[trace]) / min(lost[trace]))
+    words = {widest: [kind_name(kind) for kind in kinds]}
+    rows = [figures.Range(trace, min(values), max(values),
+                          tuple(zip(values, words.get(trace, ("", "")), ("below", "below"))))
+            for trace, values in lost.items()]
     drawing = figures.ranges(rows, "choice-lost", "Memory lost to rounding and metadata in each "
-                             "trace; the numbers are in the results.", "% of what was asked for")
+                             "trace; the numbers are in the results.", "% of what was asked for",
+                             colours=(1, 2))
     return Figure(drawing, f"Memory lost per recorded trace where it needs most: "
                            f"{kind_name(kinds[0])} beside {kind_name(kinds[1])}, the one that "
-                           "loses least.")
+                           "loses least of all of them together.")
+
+
+def percent_lost(point):
+    return 100 * lost_bytes(point.counters) / point.counters["live_bytes"]

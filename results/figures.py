@@ -74,15 +74,16 @@ SIDES = {"left": {"xytext": (-7, 0), "ha": "right", "va": "center"},
          "right": {"xytext": (7, 0), "ha": "left", "va": "center"}}
 
 
-def ranges(rows, name, description, x_label):
-    """One above the other, each below its label; time is logarithmic."""
+def ranges(rows, name, description, x_label, colours=(0, 0, 0)):
+    """One above the other, each below its label; x is logarithmic. colours: of the n-th marks."""
     figure, axes = pyplot.subplots(figsize=(4.6, 0.8 + 0.5 * len(rows)))
     for n, row in enumerate(rows):
         axes.text(0, n - 0.45, row.label, transform=axes.get_yaxis_transform(), va="center")
         axes.plot([row.low, row.high], [n, n], color=svg.SERIES[0])
-        for value, word, side in row.marks:
-            axes.plot(value, n, "o", color=svg.SERIES[0])
-            axes.annotate(word, (value, n), textcoords="offset points", **SIDES[side])
+        for (value, word, side), colour in zip(row.marks, colours):
+            ink = {"color": svg.SERIES[colour]} if colour else {}
+            axes.plot(value, n, "o", color=svg.SERIES[colour])
+            axes.annotate(word, (value, n), textcoords="offset points", **SIDES[side], **ink)
     axes.set(xscale="log", xlabel=x_label, ylim=(len(rows) - 0.45, -0.75), yticks=())
     axes.margins(x=0.18)
     axes.spines["left"].set_visible(False)
