@@ -2,8 +2,8 @@
 /*
  * latency/INDEX/quantum:Q/SIZES/free_blocks:N: the time of each single free and allocation, not of
  * their mean: is there work that is done seldom, and then all at once? The heap and the pairs are
- * those of alloc_free (heap_work.h) at 10^6 free blocks, and at 10^7 with `tmf bench --large`. The
- * time of the benchmark is that of the median operation.
+ * those of alloc_free (heap_work.h) at 10^4 and 10^6 free blocks, and at 10^7 with `tmf bench
+ * --large`. The time of the benchmark is that of the median operation.
  *
  * A machine that others use too stops any program now and then for longer than an operation takes.
  * So the same operations are done in `runs` heaps, one after the other, and the shortest time of
@@ -154,12 +154,11 @@ void add(const own_kind &kind, const size_law &sizes)
                                  sizes, kind.quantum, static_cast<std::size_t>(sizes.holes_last))))
         return;
     std::string name = "latency/" + kind.name() + (*sizes.name != '\0' ? "/" : "") + sizes.name;
-    benchmark::RegisterBenchmark(name.c_str(), latency, kind, sizes)
-        ->ArgName("free_blocks")
-        ->Arg(sizes.holes_last)
-        ->UseManualTime()
-        ->Iterations(1)
-        ->Repetitions(1);
+    auto *family = benchmark::RegisterBenchmark(name.c_str(), latency, kind, sizes);
+    family->ArgName("free_blocks")->UseManualTime()->Iterations(1)->Repetitions(1);
+    for (std::int64_t holes : {std::int64_t{10000}, sizes.holes_last})
+        if (holes >= sizes.holes_first)
+            family->Arg(holes);
 }
 
 } // namespace

@@ -103,6 +103,14 @@ static void print_loss(FILE *to, const json_t *rows, const char *kind)
     print_number(to, 6, asked > 0, asked > 0 ? 100 * lost / asked : 0);
 }
 
+/* 99.99 % of the operations by the median, with as many free blocks as there are. */
+static void print_tail(FILE *to, const json_t *rows, const struct line *line)
+{
+    char name[160];
+    snprintf(name, sizeof(name), "latency/%s%s/" MANY, line->kind, line->sizes);
+    print_counter(to, 5, rows_find_benchmark(rows, name), "tail");
+}
+
 static void print_transaction(FILE *to, const json_t *rows, const char *strategy, const char *kind)
 {
     char name[128];
@@ -122,6 +130,7 @@ static void print_line(FILE *to, const json_t *rows, const struct line *line)
     print_times(to, rows, line, MANY);
     print_pages(to, many != NULL ? many : few);
     print_counter(to, 6, many != NULL ? many : few, "instructions");
+    print_tail(to, rows, line);
     print_loss(to, rows, line->kind);
     print_transaction(to, rows, "undo-fsync", line->kind);
     print_transaction(to, rows, "redo-wp", line->kind);
@@ -131,12 +140,12 @@ static void print_line(FILE *to, const json_t *rows, const struct line *line)
 static void print_head(FILE *to)
 {
     fprintf(to,
-            "\n%-28s %29s %29s %12s %6s %6s %13s\n"
-            "%-10s %4s %-12s %7s %6s %6s %7s %7s %6s %6s %7s %6s %5s %6s %6s %6s %6s\n",
+            "\n%-28s %29s %29s %12s %6s %5s %6s %13s\n"
+            "%-10s %4s %-12s %7s %6s %6s %7s %7s %6s %6s %7s %6s %5s %6s %5s %6s %6s %6s\n",
             "which index, which quantum?", "at 10^5 free blocks", "at 10^6 free blocks",
-            "pages of a", "instr.", "lost", "in a txn, us", "index", "", "sizes", "ns", "of je",
-            "rb-t x", "boost x", "ns", "of je", "rb-t x", "boost x", "pair", "op", "a pair", "%",
-            "undo", "redo");
+            "pages of a", "instr.", "tail", "lost", "in a txn, us", "index", "", "sizes", "ns",
+            "of je", "rb-t x", "boost x", "ns", "of je", "rb-t x", "boost x", "pair", "op",
+            "a pair", "x", "%", "undo", "redo");
 }
 
 void rows_summarize(FILE *to, const json_t *rows)
@@ -153,9 +162,11 @@ void rows_summarize(FILE *to, const json_t *rows)
         print_line(to, rows, &line);
     }
     if (lines > 0)
-        fprintf(to,
-                "of je: times the time of jemalloc; rb-t x, boost x: how many times faster than\n"
-                "rb-twin with quantum 64 and Boost's rbtree_best_fit; lost: rounding and metadata\n"
-                "by what the traces asked for; in a txn: a pair in transactions of 100 of them\n"
-                "under undo-fsync and redo-wp. A dash: not measured in this run.\n");
+        fprintf(
+            to,
+            "of je: times the time of jemalloc; rb-t x, boost x: how many times faster than\n"
+            "rb-twin with quantum 64 and Boost's rbtree_best_fit; tail: the time that\n"
+            "99.99 %% of operations keep to by the median, at 10^6; lost: rounding and metadata\n"
+            "by what the traces asked for; in a txn: a pair in transactions of 100 of them\n"
+            "under undo-fsync and redo-wp. A dash: not measured in this run.\n");
 }

@@ -50,8 +50,7 @@ static const struct profile profiles[] = {
      60,
      600,
      {"--repetitions", "3", "--min-time", "0.05", "--filter",
-      "-:1000000$|quantum:(32|128)/|/(crowded|lognormal)/"
-      "|^(fragmentation|latency|trace|txn_alloc)/"}},
+      "-:1000000$|:(32|128)/|crowded|lognormal|^(fragmentation|latency|trace|txn_alloc)/"}},
     {"full",
      1200,
      7200,

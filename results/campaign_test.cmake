@@ -25,6 +25,13 @@ set(some "alloc_free/[^:]*quantum:64/free_blocks:(100|1000)$|alloc_free/boost-rb
 tmf(0 "quantum:64/free_blocks:100 .*read/begin_end/alone .*RMS error"
   bench ${shortest} --filter ${some} --json ${DIR}/bench.json)
 tmf(0 "commit/undo-fsync/pages:4 .* x +pages_dirtied=4 " bench ${shortest} --filter "pages:4$")
+set(kind rb-twin/quantum:64)
+tmf(0 "latency/${kind}/free_blocks:10000 .*p99_99_ns=.*which index.*rb-twin +64 +uniform"
+  bench ${shortest} --filter "(alloc_free/${kind}/free_blocks:100000|latency/${kind}/.*:10000)$")
+find_program(VALGRIND valgrind)
+if(VALGRIND)
+  tmf(0 "instructions=[1-9]" bench ${shortest} --instructions --filter "alloc_free/${kind}/free_blocks:100$")
+endif()
 tmf(0 "" report ${DIR}/bench.json --out ${DIR}/page.html)
 page_must_say(${DIR}/page.html "times the blocks")
 tmf(0 "trace .*lost.*malloc/jq +[0-9.]+ +-\n.*rb-twin/quantum:64/jq +[0-9.]+ +[0-9.]+ +[0-9.]+ "

@@ -25,6 +25,7 @@ class Measured:
     traces: dict  # kind -> {trace: point}
     fragmentation: dict  # kind -> point, sizes 1 to 1024
     transactions: dict  # kind -> {strategy: point}
+    latency: dict  # kind -> {free blocks: point}, sizes 1 to 1024
 
 
 def kind_name(kind):
@@ -32,7 +33,7 @@ def kind_name(kind):
 
 
 def sort_out(points):
-    found = Measured({}, {}, {}, {}, {})
+    found = Measured({}, {}, {}, {}, {}, {})
     for name, point in points.items():
         put(found, name, point)
     return found
@@ -43,6 +44,8 @@ def put(found, name, point):
         of_kind(found.own, match)[int(match[3])] = point
     elif match := re.fullmatch(r"alloc_free/([^/]+)/free_blocks:(\d+)", name):
         found.peers.setdefault(match[1], {})[int(match[2])] = point
+    elif match := re.fullmatch(r"latency/([^/]+)/quantum:(\d+)/free_blocks:(\d+)", name):
+        of_kind(found.latency, match)[int(match[3])] = point
     elif match := re.fullmatch(r"trace/([^/]+)/quantum:(\d+)/([^/]+)", name):
         of_kind(found.traces, match)[match[3]] = point
     elif match := re.fullmatch(r"fragmentation/([^/]+)/quantum:(\d+)/uniform", name):
@@ -123,13 +126,14 @@ def lost_bytes(counters):
 
 
 HEAD = ("index", "quantum", "ns at 10⁵", "of jemalloc", "rb-twin/64 is", "ns at 10⁶",
-        "of jemalloc", "rb-twin/64 is", "pages a pair", "pages an op", "pages a hundred", "nodes a pair",
-        "instructions", "rounding, B", "lost in traces, %", "undo-fsync, µs", "redo-wp, µs")
+        "of jemalloc", "rb-twin/64 is", "pages a pair", "pages an op",
+        "pages a hundred", "nodes a pair", "instructions", "tail", "rounding, B", "lost in traces, %", "undo-fsync, µs", "redo-wp, µs")
 CAPTION = ("A free and an allocation: processor time with 10⁵ and 10⁶ free blocks, as multiples of "
            "jemalloc's time and of how much slower the original is; pages dirtied, index nodes "
-           "read and instructions with as many blocks as were measured; bytes lost to rounding "
-           "per block; rounding and metadata by what the traces asked for; time in transactions of "
-           "100 pairs. Empty: not measured in this run.")
+           "read and instructions with as many blocks as were measured; tail: what 99.99 % of "
+           "single operations keep to, by the median; bytes lost to rounding per block; rounding "
+           "and metadata by what the traces asked for; time in transactions of 100 pairs. Empty: "
+           "not measured in this run.")
 
 
 def kinds_table(found):
@@ -147,8 +151,10 @@ def kind_row(found, kind):
                     times_cell(faster(found, kind, blocks, found.own.get(ORIGINAL, {})))]
     numbers += [cell(counter(last, "pages_dirtied")), cell(pages_of_operation(last))]
     numbers += [cell(counter(last, name)) for name in
-                ("pages_dirtied_100", "nodes_visited", "instructions",
-                 "rounding_bytes")]
+                ("pages_dirtied_100", "nodes_visited", "instructions")]
+    of_latency = found.latency.get(kind, {})
+    numbers.append(times_cell(counter(of_latency.get(max(of_latency, default=0)), "tail")))
+    numbers.append(cell(counter(last, "rounding_bytes")))
     numbers.append(cell(lost_percent(found, kind)))
     for strategy in ("undo-fsync", "redo-wp"):
         point = in_transactions.get(strategy)
@@ -205,7 +211,7 @@ def pages_figure(found):
               [curves.exactly(of_kind[n].counters["pages_dirtied"]) for n in sorted(of_kind)], None)
              for index, of_kind in in_common(found).items()]
     drawing = figures.sweep(lines, "choice-pages", "Pages dirtied by a free and an allocation "
-                            "against the number of free blocks; the numbers are in the table below.",
+                            "against the number of free blocks; the numbers are in the table.",
                             "free blocks", "pages dirtied per free and allocation",
                             block_ticks(lines))
     return Figure(drawing, f"What a transaction pays for: pages of 4096 bytes that a pair stores "
@@ -222,8 +228,9 @@ def fragmentation_figure(found):
              for values, kinds in alike.values()]
     drawing = figures.sweep(lines, "choice-fragmentation", "External fragmentation over a long "
                             "run, by index and quantum; the numbers are in the results.",
-                            "% of the run", "% of the heap free below its highest block", PARTS, log_x=False)
-    return Figure(drawing, "Blocks of changing sizes come and go, see bench/fragmentation_bench.cc; "
+                            "% of the run", "% of the heap free below its highest block", PARTS,
+                            log_x=False)
+    return Figure(drawing, "Blocks of changing sizes come and go (bench/fragmentation_bench.cc); "
                            "indexes that place alike are one line. Counted, not timed.")
 
 
@@ -245,14 +252,20 @@ def lost_kinds(found):
 
 def lost_figure(found):
     kinds = lost_kinds(found)
-    rows = []
-    for trace in found.traces[ORIGINAL]:
-        values = [100 * lost_bytes(found.traces[kind][trace].counters) /
-                  found.traces[kind][trace].counters["live_bytes"] for kind in kinds]
-        words = [kind_name(kind) for kind in kinds] if not rows else ("", "")
-        rows.append(figures.Range(trace, min(values), max(values),
-                                  tuple(zip(values, words, ("below", "below")))))
+    lost = {trace: [percent_lost(found.traces[kind][trace]) for kind in kinds]
+            for trace in found.traces[ORIGINAL]}
+    widest = max(lost, key=lambda trace: max(lost[trace]) / min(lost[trace]))
+    words = {widest: [kind_name(kind) for kind in kinds]}
+    rows = [figures.Range(trace, min(values), max(values),
+                          tuple(zip(values, words.get(trace, ("", "")), ("below", "below"))))
+            for trace, values in lost.items()]
     drawing = figures.ranges(rows, "choice-lost", "Memory lost to rounding and metadata in each "
-                             "trace; the numbers are in the results.", "% of what was asked for")
+                             "trace; the numbers are in the results.", "% of what was asked for",
+                             colours=(1, 2))
     return Figure(drawing, f"Memory lost per recorded trace where it needs most: "
-                           f"{kind_name(kinds[0])} beside {kind_name(kinds[1])}, which loses least.")
+                           f"{kind_name(kinds[0])} beside {kind_name(kinds[1])}, the one that "
+                           "loses least of all of them together.")
+
+
+def percent_lost(point):
+    return 100 * lost_bytes(point.counters) / point.counters["live_bytes"]

@@ -35,7 +35,7 @@ class Fit:
 COUNTERS = ("free_blocks", "nodes_visited", "pages_dirtied", "pages_dirtied_100", "pages_per_free",
             "pages_per_alloc", "instructions",
             "rounding_bytes", "metadata_bytes", "live_bytes", "log_bytes", "syncs",
-            "external_25", "external_50", "external_75", "external_100")
+            "tail", "external_25", "external_50", "external_75", "external_100")
 
 
 def points(rows):

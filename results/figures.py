@@ -16,7 +16,8 @@ SUPERSCRIPT = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 def sweep(lines, name, description, x_label, y_label, x_ticks, log_x=True, log_y=False):
     """lines: (label, x values, points or numbers, fit or None)."""
     figure, axes = pyplot.subplots()
-    axes.set(xscale="log" if log_x else "linear", yscale="log" if log_y else "linear", xlabel=x_label)
+    axes.set(xscale="log" if log_x else "linear", yscale="log" if log_y else "linear",
+             xlabel=x_label)
     axes.set_title(y_label, loc="left", fontsize=10.5)
     axes.xaxis.set_major_locator(FixedLocator(x_ticks))
     axes.xaxis.set_minor_locator(NullLocator())
@@ -73,15 +74,16 @@ SIDES = {"left": {"xytext": (-7, 0), "ha": "right", "va": "center"},
          "right": {"xytext": (7, 0), "ha": "left", "va": "center"}}
 
 
-def ranges(rows, name, description, x_label):
-    """One above the other, each below its label; time is logarithmic."""
+def ranges(rows, name, description, x_label, colours=(0, 0, 0)):
+    """One above the other, each below its label; x is logarithmic. colours: of the n-th marks."""
     figure, axes = pyplot.subplots(figsize=(4.6, 0.8 + 0.5 * len(rows)))
     for n, row in enumerate(rows):
         axes.text(0, n - 0.45, row.label, transform=axes.get_yaxis_transform(), va="center")
         axes.plot([row.low, row.high], [n, n], color=svg.SERIES[0])
-        for value, word, side in row.marks:
-            axes.plot(value, n, "o", color=svg.SERIES[0])
-            axes.annotate(word, (value, n), textcoords="offset points", **SIDES[side])
+        for (value, word, side), colour in zip(row.marks, colours):
+            ink = {"color": svg.SERIES[colour]} if colour else {}
+            axes.plot(value, n, "o", color=svg.SERIES[colour])
+            axes.annotate(word, (value, n), textcoords="offset points", **SIDES[side], **ink)
     axes.set(xscale="log", xlabel=x_label, ylim=(len(rows) - 0.45, -0.75), yticks=())
     axes.margins(x=0.18)
     axes.spines["left"].set_visible(False)
