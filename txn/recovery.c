@@ -279,7 +279,7 @@ int tmf_entered(void *context, bool exclusive, uint64_t deadline)
     struct tmf_storage *storage = context;
     struct tmf_log_state state;
     enum tmf_log_kind kind;
-    if (storage->lock.process.is_exclusive && !exclusive)
+    if (storage->lock.process.is_exclusive && !exclusive && !storage->left_undone)
         return 0; /* nobody else can have written */
     int error = look(storage, &state);
     while (!error && is_due(storage, &state, exclusive, &kind)) {
@@ -290,7 +290,11 @@ int tmf_entered(void *context, bool exclusive, uint64_t deadline)
     }
     if (!error)
         error = take_over(storage, &state, exclusive);
-    return error ? error : tmf_follow_growth(storage);
+    if (!error)
+        error = tmf_follow_growth(storage);
+    if (!error)
+        storage->left_undone = false;
+    return error;
 }
 
 bool tmf_is_stale(void *context)
