@@ -6,8 +6,9 @@
  * oracle judges what is there, without faults.
  *
  * The life (error_life.c) is that of the kill model, with one transaction by another process which
- * also makes the arena larger. But it goes on where a call of the library fails, as a program
- * would: it rolls back, or ends the transaction and begins anew, or opens again. What it demands:
+ * also makes the arena larger, and a second half that has the storage for itself. But it goes on
+ * where a call of the library fails, as a program would: it rolls back, or ends the transaction and
+ * begins anew, or opens again. What it demands:
  *
  *   1. no call fails before something has failed; what a call may bear, nobody hears of
  *   2. the error that is reported is the one that was given, or that of a poisoned storage

@@ -31,6 +31,7 @@ struct run {
     uint64_t ticket;
     uint64_t struck_at_open;
     struct witness witness; /* of syncs that fail */
+    bool exclusive;         /* the storage is opened for this process alone */
     unsigned falls;
 };
 
@@ -247,7 +248,7 @@ static enum step hold(struct run *run, uint64_t last)
 static enum step call_witness(struct run *run)
 {
     witness_end(&run->witness);
-    if (!loses_syncs(run) || struck(run) > 0)
+    if (!loses_syncs(run) || struck(run) > 0 || run->exclusive)
         return WELL;
     faults_io_suspend(true);
     int error = witness_start(run->place, run->job->path, &run->witness);
@@ -261,6 +262,7 @@ static enum step open_storage(struct run *run, size_t size)
     struct workload_place place = *run->place;
     struct claim *claim = &run->job->life->claim;
     place.size = size > claim->size_min ? size : claim->size_min;
+    place.flags = run->exclusive ? TMF_EXCLUSIVE : 0;
     enum step status = FELL;
     for (int tries = 0; status == FELL && tries < (run->fault->sticky ? 1 : 2); tries++) {
         uint64_t before = struck(run);
@@ -419,6 +421,7 @@ static enum step live(struct run *run)
     enum step status = give_up_creation(run);
     if (status != WRONG)
         status = live_session(run, size, half, true);
+    run->exclusive = true;
     if (status == WELL || (status == FELL && !run->fault->sticky))
         status = live_session(run, size + KILL_GROWTH, run->job->one->life.transactions + 2, false);
     return status;

@@ -92,6 +92,7 @@ struct workload_place {
     tmf_durability durability;
     size_t log_size; /* bytes kept between transactions; 0: the library's default */
     size_t size;     /* of the arena, bytes; 0: arena_size of the workload */
+    unsigned flags;  /* as tmf_options */
 };
 
 /* The n-th combination of what the command line asked for; false past the last. */

@@ -9,6 +9,7 @@ FIELDS = {"command": str, "arguments": list, "environment": dict, "cases": int, 
 # What the entries of a command's list have to carry.
 LISTS = {
     "kill": ("runs", ("strategy", "survives", "cases", "violations")),
+    "error": ("runs", ("strategy", "survives", "cases", "violations")),
     "threads": ("runs", ("strategy", "survives", "cases", "violations")),
     "procs": ("runs", ("strategy", "survives", "cases", "violations")),
     "bench": ("benchmarks", ("run_name", "run_type")),

@@ -92,8 +92,9 @@ class ReportTest(unittest.TestCase):
         return text
 
     def test_verdicts_are_the_numbers_of_the_envelopes(self):
-        verdicts = Page(self.page("kill", "kill-none", "threads", "procs")).table("Strategy")
-        for model in ("kill", "threads", "procs"):
+        verdicts = Page(self.page("kill", "kill-none", "error", "threads",
+                                   "procs")).table("Strategy")
+        for model in ("kill", "error", "threads", "procs"):
             held = re.fullmatch(r"✓ held ([\d\s]+) cases", verdicts["undo-fsync", model])
             self.assertEqual(number(held[1]), fixture(model)["cases"])
         caught = re.fullmatch(r"✓ caught ([\d\s]+) in ([\d\s]+) cases first at (.*)",

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 MODELS = {
     "kill": "The process dies",
+    "error": "Calls fail",
     "threads": "Threads race",
     "procs": "Processes race, lock holders die",
 }

@@ -141,13 +141,16 @@ struct sequence {
     enum start start;
     size_t size;     /* asked for */
     size_t log_size; /* kept; 1: the least, so that each transaction extends the log */
+    unsigned flags;
 };
-static const struct sequence create = {"create", NOTHING, SIZE, LOG_SIZE};
-static const struct sequence open_closed = {"open", CLOSED, 0, LOG_SIZE};
-static const struct sequence extend_log = {"extend the log", CLOSED, 0, 1};
-static const struct sequence grow = {"grow", CLOSED, 2 * SIZE, LOG_SIZE};
-static const struct sequence recover = {"recover", PENDING, 0, LOG_SIZE};
-static const struct sequence recover_and_grow = {"recover and grow", PENDING, 2 * SIZE, LOG_SIZE};
+static const struct sequence create = {"create", NOTHING, SIZE, LOG_SIZE, 0};
+static const struct sequence open_closed = {"open", CLOSED, 0, LOG_SIZE, 0};
+static const struct sequence exclusively = {"open exclusively", CLOSED, 0, LOG_SIZE, TMF_EXCLUSIVE};
+static const struct sequence extend_log = {"extend the log", CLOSED, 0, 1, 0};
+static const struct sequence grow = {"grow", CLOSED, 2 * SIZE, LOG_SIZE, 0};
+static const struct sequence recover = {"recover", PENDING, 0, LOG_SIZE, 0};
+static const struct sequence recover_and_grow = {"recover and grow", PENDING, 2 * SIZE, LOG_SIZE,
+                                                 0};
 
 struct stage {
     const struct test_place *place;
@@ -207,6 +210,7 @@ static int open_and_work(const struct run *run, struct ledger *ledger)
     tmf_options options = creation();
     options.size = run->sequence->size;
     options.log_size = run->sequence->log_size;
+    options.flags = run->sequence->flags;
     int error = test_try_open(run->stage->place->path, &options, &storage);
     if (error)
         return error;
@@ -353,6 +357,11 @@ static void test_while_opening(const struct test_place *place)
     sweep(place, &open_closed);
 }
 
+static void test_while_exclusive(const struct test_place *place)
+{
+    sweep(place, &exclusively);
+}
+
 static void test_while_extending_the_log(const struct test_place *place)
 {
     sweep(place, &extend_log);
@@ -376,9 +385,13 @@ static void test_while_recovering_to_grow(const struct test_place *place)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        test_case(test_while_creating),          test_case(test_while_opening),
-        test_case(test_while_extending_the_log), test_case(test_while_growing),
-        test_case(test_while_recovering),        test_case(test_while_recovering_to_grow),
+        test_case(test_while_creating),
+        test_case(test_while_opening),
+        test_case(test_while_exclusive),
+        test_case(test_while_extending_the_log),
+        test_case(test_while_growing),
+        test_case(test_while_recovering),
+        test_case(test_while_recovering_to_grow),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

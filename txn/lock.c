@@ -220,13 +220,19 @@ static int join(struct tmf_lock *lock, struct tmf_lock_holder **out)
     return 0;
 }
 
+/* Where the process keeps its locks nobody else can have written. */
+static bool has_to_enter(const struct tmf_lock *lock)
+{
+    return !lock->process.is_exclusive || lock->hooks->is_stale(lock->context);
+}
+
 int tmf_lock_shared(struct tmf_lock *lock, uint64_t deadline, struct tmf_lock_holder **out)
 {
     (void)pthread_mutex_lock(&lock->mutex);
     int error = holds(lock, pthread_self()) ? EDEADLK : 0;
     if (!error && reader_must_wait(lock, false))
         error = wait_to_read(lock, deadline);
-    if (!error && lock->readers == 0 && !lock->process.is_exclusive) {
+    if (!error && lock->readers == 0 && has_to_enter(lock)) {
         lock->joins = 0;
         error = enter(lock, false, deadline);
     }

@@ -288,11 +288,16 @@ int tmf_entered(void *context, bool exclusive, uint64_t deadline)
     }
     if (!error)
         error = take_over(storage, &state, exclusive);
-    return error ? error : tmf_follow_growth(storage);
+    if (!error)
+        error = tmf_follow_growth(storage);
+    if (!error)
+        storage->left_undone = false;
+    return error;
 }
 
 bool tmf_is_stale(void *context)
 {
     const struct tmf_storage *storage = context;
-    return !storage->lock.process.is_exclusive && tmf_log_is_stale(&storage->log);
+    return storage->left_undone ||
+           (!storage->lock.process.is_exclusive && tmf_log_is_stale(&storage->log));
 }

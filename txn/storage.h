@@ -55,6 +55,7 @@ struct tmf_storage {
     uint64_t private_size; /* bytes of private copies that a redo strategy may keep */
     struct tmf_sync sync;
     _Atomic bool heap_stores; /* the heap's own stores are under way, which nobody declares */
+    _Atomic bool left_undone; /* a rollback of ours failed: whoever begins next is to recover */
     _Atomic int poisoned;     /* errno of the sync of ours that failed; 0: none */
     _Atomic bool forked;      /* we are in a child of the process that opened it */
 

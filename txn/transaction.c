@@ -83,7 +83,11 @@ int tmf_transaction_end(struct tmf_storage *storage)
     if (end_error) /* stores would not trap: no further transaction here */
         storage->poisoned = end_error;
     storage->state = TMF_IDLE;
-    return error == TMF_ENOTSUPPORTED ? 0 : error;
+    if (error == TMF_ENOTSUPPORTED)
+        return 0;
+    if (error)
+        storage->left_undone = true;
+    return error;
 }
 
 /* ---- begin and end */
