@@ -57,7 +57,8 @@ static int map_at(const struct tmf_arena *arena, unsigned char *at, size_t size,
         (void)tmf_io->munmap(got, size);
         return TMF_EWRONGADDRESS;
     }
-    if (tmf_io->madvise(at, size, MADV_DONTFORK) == 0)
+    if (tmf_io->madvise(at, size, MADV_RANDOM) == 0 &&
+        tmf_io->madvise(at, size, MADV_DONTFORK) == 0)
         return 0;
     int error = errno;
     if (!(flags & MAP_FIXED))
