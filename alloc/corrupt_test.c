@@ -429,7 +429,8 @@ static void test_degenerate_tree(void **state)
     static struct block blocks[BLOCKS];
     struct region *region = &world.region;
     region_map(region, MIB);
-    assert_int_equal(region_create(region, 0, MIB, (tmf_heap_config){.quantum = 64}), 0);
+    const tmf_heap_config config = {.quantum = 64, .index = "rb-twin"};
+    assert_int_equal(region_create(region, 0, MIB, config), 0);
     for (size_t n = 0; n < BLOCKS; n++) {
         blocks[n] = block_take(region, 1, 64);
     }

@@ -61,7 +61,8 @@ static void test_growth_errors(void **state)
     (void)state;
     struct region region;
     region_map(&region, 4 * MIB);
-    assert_int_equal(region_create(&region, 0, MIB, (tmf_heap_config){.quantum = 32}), 0);
+    const tmf_heap_config config = {.quantum = 32, .index = "rb-twin"};
+    assert_int_equal(region_create(&region, 0, MIB, config), 0);
     assert_int_equal(tmf_heap_grow(&region.heap, MIB), 0);
     assert_int_equal(tmf_heap_grow(&region.heap, MIB - PAGE), EINVAL);
     assert_int_equal(tmf_heap_grow(&region.heap, MIB + 64), EINVAL);
@@ -132,7 +133,7 @@ static void test_creation(void **state)
         assert_int_equal(error, creation->expected);
         if (error == 0) {
             tmf_heap attached;
-            size_t quantum = config.quantum != 0 ? config.quantum : sizeof(void *) == 4 ? 32 : 64;
+            size_t quantum = config.quantum != 0 ? config.quantum : 32;
             assert_int_equal((size_t)1 << region.heap.quantum_shift, quantum);
             assert_sound(&region.heap);
             assert_int_equal(

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* The table of all free-space indexes; the first is the default. */
+/* The table of all free-space indexes; the first is the default, see `tmf bench` and README. */
 #include "index.h"
 
 #include <string.h>
 
 static const struct tmf_index_ops *const indexes[] = {
-    &tmf_index_rb_twin, &tmf_index_rb_twin32, &tmf_index_rb_tags,
-    &tmf_index_btree,   &tmf_index_bins,      &tmf_index_tlsf,
+    &tmf_index_bins,      &tmf_index_btree,   &tmf_index_rb_twin,
+    &tmf_index_rb_twin32, &tmf_index_rb_tags, &tmf_index_tlsf,
 };
 
 static const size_t index_count = sizeof indexes / sizeof indexes[0];

@@ -37,8 +37,8 @@ enum {
     TMF_HEAP_ALIGNMENT = 64, /* of the header */
     TMF_HEAP_HOT = 1024,     /* bytes from where it begins that lie in one page */
     TMF_HEAP_PAGE = 4096,
-    TMF_HEAP_QUANTUM_DEFAULT = 8 * sizeof(void *), /* 64, or 32: a node of rb-twin */
-    TMF_HEAP_QUANTUM_SHIFT_MAX = 12,               /* blocks begin at the end of a page */
+    TMF_HEAP_QUANTUM_DEFAULT = 32,   /* every index has it; README tells what speaks for others */
+    TMF_HEAP_QUANTUM_SHIFT_MAX = 12, /* blocks begin at the end of a page */
     TMF_MAP_EXTENTS_MAX = 32
 };
 

@@ -24,7 +24,7 @@ enum key {
     KEY_DURABILITY,
 };
 
-#define QUANTUM_DEFAULT ((size_t)64)
+#define QUANTUM_DEFAULT ((size_t)32)
 
 static const struct {
     unsigned takes;

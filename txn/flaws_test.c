@@ -71,7 +71,7 @@ static void check_scattered(unsigned char *block, uint64_t value)
 
 static void test_d6_many_scattered_pages(const struct test_place *place)
 {
-    const tmf_options options = {.size = (SCATTERED + 1000) * TEST_PAGE,
+    const tmf_options options = {.size = (SCATTERED + SCATTERED / 8) * TEST_PAGE,
                                  .durability = TMF_DURABILITY_PROCESS};
     tmf_storage *storage = test_open(place, &options);
     tmf_writer *writer = test_write(storage);
