@@ -11,33 +11,20 @@
 
 #include "txn/io.h"
 #include "txn/test_calls.h"
-#include "txn/test_kit.h"
+#include "txn/test_pages.h"
 
-#define SIZE       ((size_t)8 << 20)
-#define PAGES      ((size_t)1024)
-#define PAGE_WORDS (TEST_PAGE / sizeof(uint64_t))
-#define LOG_SIZE   ((size_t)64 << 10)
+#define SIZE     ((size_t)8 << 20)
+#define PAGES    ((size_t)1024)
+#define LOG_SIZE ((size_t)64 << 10)
 
-struct root {
-    uint64_t *block;
-};
-
-static int make_block(tmf_writer *writer, void *at, void *context)
-{
-    struct root *root = at;
-    (void)context;
-    root->block = tmf_alloc_aligned(writer, TEST_PAGE, PAGES * TEST_PAGE);
-    if (!root->block)
-        return errno;
-    memset(root->block, 0, PAGES * TEST_PAGE);
-    return 0;
-}
+static size_t page_count = PAGES;
 
 static tmf_storage *open_with(const struct test_place *place, size_t private_size)
 {
     const tmf_options options = {.size = SIZE,
                                  .root_size = sizeof(struct root),
-                                 .root_init = make_block,
+                                 .root_init = test_make_pages,
+                                 .root_context = &page_count,
                                  .log_size = LOG_SIZE,
                                  .private_size = private_size};
     tmf_storage *storage = test_open(place, &options);
@@ -47,7 +34,7 @@ static tmf_storage *open_with(const struct test_place *place, size_t private_siz
 
 static uint64_t *block_of(tmf_writer *writer)
 {
-    return ((const struct root *)tmf_writer_root(writer))->block;
+    return test_pages_of(writer);
 }
 
 /* Stores `value` to all of `count` pages from `first` on, each word another number. */
@@ -62,7 +49,7 @@ static void fill(tmf_writer *writer, size_t first, size_t count, uint64_t value)
 static void check_filled(tmf_storage *storage, size_t first, size_t count, uint64_t value)
 {
     tmf_reader *reader = test_read(storage);
-    const uint64_t *at = ((const struct root *)tmf_reader_root(reader))->block + first * PAGE_WORDS;
+    const uint64_t *at = test_pages_seen(reader) + first * PAGE_WORDS;
     for (size_t n = 0; n < count * PAGE_WORDS; n++)
         check(at[n] == value + n);
     tmf_read_end(reader);
@@ -123,7 +110,7 @@ static void visit(const void *context)
     tmf_storage *storage = test_open(visitor->place, NULL);
     test_flag_wait(&visitor->begin);
     tmf_reader *reader = test_read(storage);
-    const uint64_t *block = ((const struct root *)tmf_reader_root(reader))->block;
+    const uint64_t *block = test_pages_seen(reader);
     uint64_t seen = block[0];
     test_flag_raise(&visitor->begun);
     test_flag_wait(&visitor->end);

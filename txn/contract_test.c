@@ -13,32 +13,20 @@
 #include <unistd.h>
 
 #include "txn/test_calls.h"
-#include "txn/test_kit.h"
+#include "txn/test_pages.h"
 
-#define SIZE       (64 * TEST_PAGE)
-#define PAGES      ((size_t)16)
-#define PAGE_WORDS (TEST_PAGE / sizeof(uint64_t))
-#define LEAST_LOG  1 /* byte: the log is full all the time */
+#define SIZE      (64 * TEST_PAGE)
+#define PAGES     ((size_t)16)
+#define LEAST_LOG 1 /* byte: the log is full all the time */
 
-struct root {
-    uint64_t *block; /* of PAGES aligned pages */
-    uint64_t last;
-};
-
-static int make_block(tmf_writer *writer, void *at, void *context)
-{
-    struct root *root = at;
-    (void)context;
-    root->block = tmf_alloc_aligned(writer, TEST_PAGE, PAGES * TEST_PAGE);
-    if (!root->block)
-        return errno;
-    memset(root->block, 0, PAGES * TEST_PAGE);
-    return 0;
-}
+static size_t page_count = PAGES;
 
 static tmf_options creation(void)
 {
-    return (tmf_options){.size = SIZE, .root_size = sizeof(struct root), .root_init = make_block};
+    return (tmf_options){.size = SIZE,
+                         .root_size = sizeof(struct root),
+                         .root_init = test_make_pages,
+                         .root_context = &page_count};
 }
 
 static tmf_storage *create(const struct test_place *place)

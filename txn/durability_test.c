@@ -12,33 +12,20 @@
 
 #include "txn/format.h"
 #include "txn/test_calls.h"
-#include "txn/test_kit.h"
+#include "txn/test_pages.h"
 
-#define SIZE       (64 * TEST_PAGE)
-#define PAGES      ((size_t)8)
-#define PAGE_WORDS (TEST_PAGE / sizeof(uint64_t))
-#define STEP       64 /* words */
+#define SIZE  (64 * TEST_PAGE)
+#define PAGES ((size_t)8)
+#define STEP  64 /* words */
 
-struct root {
-    uint64_t *block;
-};
-
-static int make_block(tmf_writer *writer, void *at, void *context)
-{
-    struct root *root = at;
-    (void)context;
-    root->block = tmf_alloc_aligned(writer, TEST_PAGE, PAGES * TEST_PAGE);
-    if (!root->block)
-        return errno;
-    memset(root->block, 0, PAGES * TEST_PAGE);
-    return 0;
-}
+static size_t page_count = PAGES;
 
 static tmf_storage *open_with(const struct test_place *place, tmf_durability durability)
 {
     const tmf_options options = {.size = SIZE,
                                  .root_size = sizeof(struct root),
-                                 .root_init = make_block,
+                                 .root_init = test_make_pages,
+                                 .root_context = &page_count,
                                  .durability = durability};
     tmf_storage *storage = test_open(place, &options);
     tmf_write_end(test_write(storage)); /* the first one makes the log a redo log */
@@ -48,7 +35,7 @@ static tmf_storage *open_with(const struct test_place *place, tmf_durability dur
 /* Every STEP-th word, so that a record takes several sectors. */
 static void put_all(tmf_writer *writer, uint64_t value)
 {
-    uint64_t *block = ((const struct root *)tmf_writer_root(writer))->block;
+    uint64_t *block = test_pages_of(writer);
     for (size_t at = 0; at < PAGES * PAGE_WORDS; at += STEP)
         test_put(writer, block + at, value);
 }
@@ -56,7 +43,7 @@ static void put_all(tmf_writer *writer, uint64_t value)
 static uint64_t read_all(tmf_storage *storage)
 {
     tmf_reader *reader = test_read(storage);
-    const uint64_t *block = ((const struct root *)tmf_reader_root(reader))->block;
+    const uint64_t *block = test_pages_seen(reader);
     for (size_t at = 0; at < PAGES * PAGE_WORDS; at += STEP)
         check(block[at] == block[0]);
     uint64_t value = block[0];
@@ -177,7 +164,7 @@ static void *commit_and_wait(void *context)
 {
     const struct committer *committer = context;
     tmf_writer *writer = test_write(committer->storage);
-    const uint64_t *block = ((const struct root *)tmf_writer_root(writer))->block;
+    const uint64_t *block = test_pages_of(writer);
     uint64_t ticket;
     put_all(writer, block[0] + 1);
     check_ok(tmf_commit_nowait(writer, &ticket));

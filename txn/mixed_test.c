@@ -6,33 +6,18 @@
  * another strategy opens what is left, and is itself killed in the middle of its recovery in every
  * third case, before the next one looks.
  */
-#include <errno.h>
 #include <signal.h>
 #include <string.h>
 
 #include "txn/test_calls.h"
-#include "txn/test_kit.h"
+#include "txn/test_pages.h"
 
 #define SIZE         (64 * TEST_PAGE)
 #define PAGES        ((size_t)3)
-#define PAGE_WORDS   (TEST_PAGE / sizeof(uint64_t))
 #define TRANSACTIONS 2
 #define LEAST_LOG    1 /* byte: every transaction finds the log full */
 
-struct root {
-    uint64_t *block;
-};
-
-static int make_block(tmf_writer *writer, void *at, void *context)
-{
-    struct root *root = at;
-    (void)context;
-    root->block = tmf_alloc_aligned(writer, TEST_PAGE, PAGES * TEST_PAGE);
-    if (!root->block)
-        return errno;
-    memset(root->block, 0, PAGES * TEST_PAGE);
-    return 0;
-}
+static size_t page_count = PAGES;
 
 static tmf_storage *open_with(const struct test_place *place, const char *strategy)
 {
@@ -44,7 +29,7 @@ static tmf_storage *open_with(const struct test_place *place, const char *strate
 
 static void put_all(tmf_writer *writer, uint64_t value)
 {
-    uint64_t *block = ((const struct root *)tmf_writer_root(writer))->block;
+    uint64_t *block = test_pages_of(writer);
     check_ok(tmf_touch(writer, block, PAGES * TEST_PAGE));
     for (size_t page = 0; page < PAGES; page++)
         block[page * PAGE_WORDS] = value;
@@ -54,7 +39,7 @@ static void put_all(tmf_writer *writer, uint64_t value)
 static uint64_t read_all(tmf_storage *storage)
 {
     tmf_reader *reader = test_read(storage);
-    const uint64_t *block = ((const struct root *)tmf_reader_root(reader))->block;
+    const uint64_t *block = test_pages_seen(reader);
     for (size_t page = 1; page < PAGES; page++)
         check(block[page * PAGE_WORDS] == block[0]);
     uint64_t value = block[0];
@@ -91,7 +76,8 @@ static void create(const struct test_place *place)
 {
     const tmf_options options = {.size = SIZE,
                                  .root_size = sizeof(struct root),
-                                 .root_init = make_block,
+                                 .root_init = test_make_pages,
+                                 .root_context = &page_count,
                                  .log_size = LEAST_LOG};
     tmf_storage *storage = NULL;
     check_ok(tmf_open(place->path, &options, &storage));

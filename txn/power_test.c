@@ -12,7 +12,6 @@
  * least one image must be wrong, or the check could not fail. mlock is no help: it keeps a page
  * from eviction, not from write-back.
  */
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -20,29 +19,15 @@
 #include <unistd.h>
 
 #include "txn/io.h"
-#include "txn/test_kit.h"
+#include "txn/test_pages.h"
 
 #define SIZE         (64 * TEST_PAGE)
 #define PAGES        ((size_t)6)
-#define PAGE_WORDS   (TEST_PAGE / sizeof(uint64_t))
 #define TRANSACTIONS 3
 #define IMAGES_MOST  512
 #define LEAST_LOG    1 /* byte: every transaction finds the log full */
 
-struct root {
-    uint64_t *block;
-};
-
-static int make_block(tmf_writer *writer, void *at, void *context)
-{
-    struct root *root = at;
-    (void)context;
-    root->block = tmf_alloc_aligned(writer, TEST_PAGE, PAGES * TEST_PAGE);
-    if (!root->block)
-        return errno;
-    memset(root->block, 0, PAGES * TEST_PAGE);
-    return 0;
-}
+static size_t page_count = PAGES;
 
 /* ---- a disk that knows what was synced: it keeps that in files of its own. With undo-fsync a sync
  * is made in a signal handler, so nothing here asks for memory. */
@@ -146,7 +131,7 @@ static void use_disk(const struct test_place *place)
 
 static void put_pages(tmf_writer *writer, size_t first, uint64_t value)
 {
-    uint64_t *block = ((const struct root *)tmf_writer_root(writer))->block;
+    uint64_t *block = test_pages_of(writer);
     for (size_t page = first; page < PAGES; page += 2)
         test_put(writer, block + page * PAGE_WORDS, value);
 }
@@ -181,7 +166,7 @@ static bool shows_committed(tmf_storage *storage, const struct bounds *expected)
     tmf_reader *reader;
     if (tmf_read_begin(storage, &reader) != 0)
         return false;
-    const uint64_t *block = ((const struct root *)tmf_reader_root(reader))->block;
+    const uint64_t *block = test_pages_seen(reader);
     bool same = true;
     for (size_t page = 1; page < PAGES; page++)
         same &= block[page * PAGE_WORDS] == block[0];
@@ -205,8 +190,10 @@ static void cut_power(const struct test_place *place, tmf_durability durability)
 {
     static const char *const states[] = {"both as synced", "the arena written back",
                                          "the log written back"};
-    const tmf_options options = {
-        .size = SIZE, .root_size = sizeof(struct root), .root_init = make_block};
+    const tmf_options options = {.size = SIZE,
+                                 .root_size = sizeof(struct root),
+                                 .root_init = test_make_pages,
+                                 .root_context = &page_count};
     check_ok(tmf_close(test_open(place, &options)));
     memset(&disk, 0, sizeof(disk));
     live(place, durability);

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
-# The tests of txn/. What several of them use is a library: test_kit, test_calls, test_collections.
-add_library(tmf_txn_test STATIC test_kit.c test_calls.c test_collections.c)
+# The tests of txn/. What several of them use is a library: test_kit, test_calls, test_collections,
+# test_pages.
+add_library(tmf_txn_test STATIC test_kit.c test_calls.c test_collections.c test_pages.c)
 target_link_libraries(tmf_txn_test PUBLIC tmf_flags tmf_txn PkgConfig::CMOCKA PkgConfig::XXHASH)
 
 # tmf_strategy_test(PROGRAMS name... STRATEGIES name...): programs that ctest runs once with each of

@@ -12,38 +12,26 @@
 #include <unistd.h>
 
 #include "txn/io.h"
-#include "txn/test_kit.h"
+#include "txn/test_pages.h"
 
-#define PAGES      ((size_t)40)
-#define SIZE       (2 * PAGES * TEST_PAGE)
-#define PAGE_WORDS (TEST_PAGE / sizeof(uint64_t))
-#define NOBODY     65534
+#define PAGES  ((size_t)40)
+#define SIZE   (2 * PAGES * TEST_PAGE)
+#define NOBODY 65534
 
-struct root {
-    uint64_t *block;
-};
-
-static int make_block(tmf_writer *writer, void *at, void *context)
-{
-    struct root *root = at;
-    (void)context;
-    root->block = tmf_alloc_aligned(writer, TEST_PAGE, PAGES * TEST_PAGE);
-    if (!root->block)
-        return errno;
-    memset(root->block, 0, PAGES * TEST_PAGE);
-    return 0;
-}
+static size_t page_count = PAGES;
 
 static tmf_storage *create(const struct test_place *place)
 {
-    const tmf_options options = {
-        .size = SIZE, .root_size = sizeof(struct root), .root_init = make_block};
+    const tmf_options options = {.size = SIZE,
+                                 .root_size = sizeof(struct root),
+                                 .root_init = test_make_pages,
+                                 .root_context = &page_count};
     return test_open(place, &options);
 }
 
 static void put_all(tmf_writer *writer, uint64_t value)
 {
-    uint64_t *block = ((const struct root *)tmf_writer_root(writer))->block;
+    uint64_t *block = test_pages_of(writer);
     for (size_t page = 0; page < PAGES; page++)
         block[page * PAGE_WORDS] = value;
 }
@@ -51,7 +39,7 @@ static void put_all(tmf_writer *writer, uint64_t value)
 static void check_all(tmf_storage *storage, uint64_t value)
 {
     tmf_reader *reader = test_read(storage);
-    const uint64_t *block = ((const struct root *)tmf_reader_root(reader))->block;
+    const uint64_t *block = test_pages_seen(reader);
     for (size_t page = 0; page < PAGES; page++)
         check(block[page * PAGE_WORDS] == value);
     tmf_read_end(reader);
