@@ -84,6 +84,10 @@ static const struct faults_row rows[] = {
          "vm.max_map_count, where it would split; ours does not, so "
          "it is done and the error only told"),
     FAIL(mprotect, ENOMEM, FAULTS_BOTH, "it splits a mapping: vm.max_map_count"),
+    BEAR(mlock, ENOMEM, FAULTS_BOTH, "RLIMIT_MEMLOCK, or it splits a mapping: vm.max_map_count"),
+    BEAR(mlock, EAGAIN, FAULTS_BOTH, "not all of it could be locked"),
+    BEAR(mlock, EPERM, FAULTS_BOTH, "RLIMIT_MEMLOCK is 0"),
+    BEAR(munlock, ENOMEM, FAULTS_BOTH, "it splits a mapping: vm.max_map_count"),
     FAIL(madvise, ENOMEM, FAULTS_BOTH, "it splits a mapping: vm.max_map_count"),
     FAIL(madvise, EAGAIN, FAULTS_BOTH, "the kernel lacks something for a moment"),
     BEAR(getrandom, EINTR, FAULTS_ONCE, "a signal early after the boot"),
