@@ -2,6 +2,9 @@
 #include "faults/mutants.h"
 
 #include <errno.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -35,9 +38,28 @@ const struct faults_mutant *faults_mutant_find(const char *name)
     return NULL;
 }
 
-int faults_mutant_wake(const struct faults_mutant *mutant)
+static atomic_bool awake[MUTANT_COUNT];
+
+/* libfiu's callback. */
+static int is_awake(const char *name, int *failnum, void **failinfo, unsigned int *flags)
 {
-    char name[64];
-    snprintf(name, sizeof(name), "mutant/%s", mutant->name);
-    return fiu_enable(name, 1, NULL, 0) == 0 ? 0 : ENOMEM;
+    (void)name, (void)failnum, (void)flags;
+    return atomic_load(&awake[(const struct faults_mutant *)*failinfo - mutants]);
+}
+
+int faults_mutants_init(void)
+{
+    for (size_t n = 0; n < MUTANT_COUNT; n++) {
+        char name[64];
+        void *self = (void *)(uintptr_t)&mutants[n]; /* libfiu's pointer is not const */
+        (void)snprintf(name, sizeof(name), "mutant/%s", mutants[n].name);
+        if (fiu_enable_external(name, 1, self, 0, is_awake) != 0)
+            return ENOMEM;
+    }
+    return 0;
+}
+
+void faults_mutant_wake(const struct faults_mutant *mutant)
+{
+    atomic_store(&awake[mutant - mutants], true);
 }

@@ -18,8 +18,14 @@ struct faults_mutant {
 const struct faults_mutant *faults_mutant_at(size_t n);
 const struct faults_mutant *faults_mutant_find(const char *name);
 
-/* Wakes it, in this process and its children, for good. 0 or an errno. After faults_points_init().
+/*
+ * Makes all of them known to libfiu, asleep: it asks for memory when it is asked for a name that it
+ * does not know, and some stand where a signal handler comes by. 0 or an errno. Part of
+ * faults_points_init().
  */
-int faults_mutant_wake(const struct faults_mutant *mutant);
+int faults_mutants_init(void);
+
+/* Wakes it, in this process and its children, for good. */
+void faults_mutant_wake(const struct faults_mutant *mutant);
 
 #endif

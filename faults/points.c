@@ -13,6 +13,7 @@
 #include <fiu-control.h>
 #include <fiu.h>
 
+#include "faults/mutants.h"
 #include "txn/io.h"
 
 #define CALL_POINTS(result, name, parameters, arguments)                                           \
@@ -150,7 +151,7 @@ int faults_points_init(void)
         if (fiu_enable_external(points[n].name, 1, self, 0, on_point) != 0)
             return ENOMEM;
     }
-    return 0;
+    return faults_mutants_init();
 }
 
 int faults_point_find(const char *name, size_t *out)

@@ -208,7 +208,7 @@ static void test_size_costs_nothing(const struct test_place *place)
     print_message("%s: %u and %u calls, %zu and %zu KiB of page tables, %zu and %zu KiB resident\n",
                   test_strategy(), small.calls, large.calls, small.tables_kib, large.tables_kib,
                   small.resident_kib, large.resident_kib);
-    check(large.calls == small.calls);
+    check(large.calls <= small.calls + 4); /* a page fault of somebody else costs a scan */
     check(large.tables_kib <= small.tables_kib + 256);
     check(large.resident_kib <= small.resident_kib + 512);
 }
