@@ -143,12 +143,12 @@ static void test_memory_is_refused(void **state)
 {
     (void)state;
     arm("memory", "ENOMEM", 2, false);
-    void *first = malloc(10);
-    void *second = calloc(1, 10);
+    void *volatile first = malloc(10); /* a compiler may leave out what nobody looks at */
+    void *volatile second = calloc(1, 10);
     int error = errno;
     bool refused = !second;
     free(second);
-    void *third = realloc(first, 20);
+    void *volatile third = realloc(first, 20);
     faults_io_arm(&(struct faults_fault){.row = NULL});
     assert_non_null(first);
     assert_true(refused);
