@@ -198,35 +198,41 @@ struct family {
     pid_t *orphan; /* shared */
 };
 
-static pid_t fork_orphan(void)
+/* Longer than any test takes, so that a test that failed does not leave it for ever. */
+#define ORPHAN_LIFE_S   200
+#define STRING_OF(text) #text
+#define STRING(text)    STRING_OF(text)
+
+/* Said by the orphan: what fork() does to let go of things, it does in the child. */
+static void fork_orphan(const struct family *family)
 {
     pid_t orphan = fork();
     check(orphan >= 0);
-    if (orphan == 0) {
-        for (;;)
-            (void)pause();
-    }
-    return orphan;
+    if (orphan > 0)
+        return;
+    (void)alarm(ORPHAN_LIFE_S);
+    *family->orphan = getpid();
+    test_flag_raise(&family->born);
+    for (;;)
+        (void)pause();
 }
 
 /* Without what fork() does to let go of things: another program, that only inherits. */
-static pid_t spawn_orphan(void)
+static void spawn_orphan(const struct family *family)
 {
     char name[] = "sleep";
-    char duration[] = "1000";
+    char duration[] = STRING(ORPHAN_LIFE_S);
     char *arguments[] = {name, duration, NULL};
     char *environment[] = {NULL};
-    pid_t orphan;
-    check_ok(posix_spawn(&orphan, "/bin/sleep", NULL, NULL, arguments, environment));
-    return orphan;
+    check_ok(posix_spawn(family->orphan, "/bin/sleep", NULL, NULL, arguments, environment));
+    test_flag_raise(&family->born);
 }
 
 static void leave_an_orphan(const void *context)
 {
     const struct family *family = context;
     set_number(test_write(test_open(family->place, NULL)), 77);
-    *family->orphan = family->spawns ? spawn_orphan() : fork_orphan();
-    test_flag_raise(&family->born);
+    (family->spawns ? spawn_orphan : fork_orphan)(family);
     for (;;)
         (void)pause();
 }
