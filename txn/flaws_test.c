@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Flaws of the original that using a storage shows, by their numbers in the table of the project:
- * D6 (many scattered pages), D8 (the system stores into a block), D10 (pages past the old end of
- * the file), D12 and D14 (short writes and reads), D16 (resizing and freeing), D17 (borders of the
- * arena), D22 (a creation that is cut off). D1, D4, D5, D7, D25: write_order_test.c; D3, D13:
- * damaged_log_test.c; D11: full_disk_test.c; D15, D26: flaws_process_test.c; D18, D19, D21:
+ * D8 (the system stores into a block), D10 (pages past the old end of the file), D12 and D14
+ * (short writes and reads), D16 (resizing and freeing), D17 (borders of the arena), D22 (a creation
+ * that is cut off). D1, D4, D5, D7, D25: write_order_test.c; D3, D13: damaged_log_test.c; D6:
+ * flaws_scattered_test.c; D11: full_disk_test.c; D15, D26: flaws_process_test.c; D18, D19, D21:
  * flaws_lock_test.c; D20: flaws_fork_test.c; D23, D24: flaws_signal_test.c. D2 and D9 take a
  * simulated disk.
  */
@@ -48,45 +48,7 @@ static void check_number(tmf_storage *storage, uint64_t expected)
     tmf_read_end(reader);
 }
 
-/* ---- D6: more scattered pages than vm.max_map_count allows pieces */
-
-#define SCATTERED 70000 /* pages, of which every second one is stored to */
-
-static uint64_t *scattered_word(unsigned char *block, size_t page)
-{
-    return (uint64_t *)(void *)(block + page * TEST_PAGE);
-}
-
-static void scatter(unsigned char *block, uint64_t value)
-{
-    for (size_t page = 0; page < SCATTERED; page += 2)
-        *scattered_word(block, page) = value + page;
-}
-
-static void check_scattered(unsigned char *block, uint64_t value)
-{
-    for (size_t page = 0; page < SCATTERED; page += 2)
-        check(*scattered_word(block, page) == value + page);
-}
-
-static void test_d6_many_scattered_pages(const struct test_place *place)
-{
-    const tmf_options options = {.size = (SCATTERED + SCATTERED / 8) * TEST_PAGE,
-                                 .durability = TMF_DURABILITY_PROCESS};
-    tmf_storage *storage = test_open(place, &options);
-    tmf_writer *writer = test_write(storage);
-    unsigned char *block = tmf_alloc_aligned(writer, TEST_PAGE, SCATTERED * TEST_PAGE);
-    check(block);
-    scatter(block, 1000);
-    check_ok(tmf_commit(writer));
-    check_scattered(block, 1000);
-    scatter(block, 2000);
-    check_ok(tmf_rollback(writer));
-    check_scattered(block, 1000);
-    tmf_write_end(writer);
-    test_storage_is_well(storage);
-    check_ok(tmf_close(storage));
-}
+/* ---- rollback */
 
 /* A rollback leaves alone what lies between its pages, though it was stored to before. */
 static void test_rolls_back_between_pages_of_earlier_transactions(const struct test_place *place)
@@ -437,7 +399,6 @@ static void test_d22_creation_may_be_cut_off(const struct test_place *place)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        test_case(test_d6_many_scattered_pages),
         test_case(test_rolls_back_between_pages_of_earlier_transactions),
         test_case(test_d8_system_stores_into_a_block),
         test_case(test_d10_stores_past_the_old_end),
