@@ -19,7 +19,8 @@
 #include "txn/test_kit.h"
 
 #define SIZE     (64 * TEST_PAGE)
-#define PAGES    4 /* of the block that each transaction stores to */
+#define PAGES    4             /* of the block that each transaction stores to */
+#define EACH     TMF_TEST_EACH /* set where it is built: a child is dear under a sanitizer */
 #define LOG_SIZE (TMF_LOG_RECORDS_OFFSET + 8 * TMF_UNDO_RECORD_SIZE)
 
 struct root {
@@ -259,10 +260,10 @@ static void run_one(const void *context)
     check_afterwards(run, &ledger);
 }
 
-/* Past the first 64 uses, which are of a kind, not each but more and more seldom. */
+/* Past the first EACH uses, which are of a kind, not each but more and more seldom. */
 static void run_all(struct run *run)
 {
-    for (run->fault.nth = 1;; run->fault.nth += 1 + run->fault.nth / 64) {
+    for (run->fault.nth = 1;; run->fault.nth += 1 + run->fault.nth / EACH) {
         test_context("%s: %s number %u%s fails with '%s'", run->sequence->name,
                      test_call_name(run->fault.call), run->fault.nth,
                      run->fault.sticky ? " and all later ones" : "",

@@ -34,6 +34,11 @@ tmf_strategy_test(STRATEGIES ${undoing} PROGRAMS flaws_scattered_test LABEL plai
 tmf_strategy_test(STRATEGIES undo-fsync redo-segv redo-scan PROGRAMS flaws_signal_test)
 # Of what fails, one of each kind; `tmf error` tries all.
 tmf_strategy_test(STRATEGIES undo-fsync redo-segv PROGRAMS failing_calls_test LABEL serial)
+set(test_each 16)
+if(TMF_SANITIZE)
+  set(test_each 1)
+endif()
+target_compile_definitions(failing_calls_test PRIVATE TMF_TEST_EACH=${test_each})
 # The undo log's order of writes, and a writer that keeps the readers of other processes out.
 tmf_strategy_test(STRATEGIES undo-fsync PROGRAMS full_disk_test write_order_test LABEL serial)
 tmf_strategy_test(STRATEGIES undo-fsync PROGRAMS flaws_lock_test flaws_process_test)
