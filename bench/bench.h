@@ -14,6 +14,7 @@ void register_fragmentation_benchmarks();
 void register_latency_benchmarks();
 void register_txn_alloc_benchmarks(const folder &where);
 void register_txn_benchmarks(const folder &where);
+void register_floor_benchmarks(const folder &where);
 void register_read_benchmarks(const folder &where);
 void register_group_benchmarks(const folder &where);
 void register_split_benchmarks(const folder &where);

@@ -16,20 +16,17 @@
  */
 #include <benchmark/benchmark.h>
 
-#include <cerrno>
 #include <chrono>
 #include <cstdint>
-#include <fcntl.h>
 #include <random>
 #include <stdexcept>
 #include <string>
-#include <system_error>
-#include <unistd.h>
 #include <vector>
 
 #include "bench.h"
 #include "storage.h"
 #include "txn_counters.h"
+#include "written_file.h"
 
 namespace
 {
@@ -131,45 +128,9 @@ void commit(benchmark::State &state, const folder *where, const strategy &how)
     }
 }
 
-/* A file as large as the arena, every byte of it written before. */
-class written_file
-{
-  public:
-    explicit written_file(const folder &where)
-    {
-        std::string path = where.path("limit");
-        descriptor = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-        must(descriptor >= 0);
-        constexpr off_t size = storage_pages * storage_page_size;
-        if (lseek(descriptor, 0, SEEK_END) == size)
-            return;
-        std::vector<char> part(1 << 20, 1);
-        for (off_t at = 0; at < size; at += static_cast<off_t>(part.size()))
-            write(part.data(), part.size(), at);
-        must(fsync(descriptor) == 0);
-    }
-    ~written_file()
-    {
-        close(descriptor);
-    }
-    written_file(const written_file &) = delete;
-    written_file &operator=(const written_file &) = delete;
-
-    void write(const char *from, std::size_t size, off_t at) const
-    {
-        must(pwrite(descriptor, from, size, at) == static_cast<ssize_t>(size));
-    }
-    static void must(bool done)
-    {
-        if (!done)
-            throw std::system_error(errno, std::generic_category(), "the file of the limit");
-    }
-    int descriptor;
-};
-
 void measure_limit(benchmark::State &state, const folder &where)
 {
-    written_file file(where);
+    written_file file(where.path("limit"), storage_pages * storage_page_size);
     auto pages = static_cast<std::size_t>(state.range(0));
     std::vector<char> bytes(pages * storage_page_size);
     std::mt19937_64 random(1);
@@ -178,7 +139,7 @@ void measure_limit(benchmark::State &state, const folder &where)
         std::size_t first = random() % (storage_pages - pages);
         auto start = steady::now();
         file.write(bytes.data(), bytes.size(), static_cast<off_t>(first * storage_page_size));
-        written_file::must(fdatasync(file.descriptor) == 0);
+        file.sync();
         state.SetIterationTime(seconds_since(start));
     }
 }
