@@ -33,7 +33,8 @@ static bool is_available(const char *name)
 
 strategy::strategy(std::size_t n)
     : name(tmf_strategy_name(n)), must_touch(tmf_strategy_must_touch(n)),
-      is_control(tmf_strategy_survives(n) == TMF_SURVIVES_NOTHING), available(is_available(name))
+      is_control(tmf_strategy_survives(n) == TMF_SURVIVES_NOTHING),
+      copies(tmf_strategy_readers_go_on(n)), available(is_available(name))
 {
 }
 

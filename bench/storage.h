@@ -28,6 +28,7 @@ struct strategy {
     const char *name;
     bool must_touch; /* stores are declared to it */
     bool is_control; /* survives nothing, keeps no count of pages */
+    bool copies;     /* stores go to private copies of the pages */
     bool available;  /* here */
 };
 

@@ -138,7 +138,7 @@ static int scan_find(struct tmf_storage *storage)
 
 static int scan_rearm(struct tmf_storage *storage)
 {
-    return tmf_segments_cool(&scan_of(storage)->segments, storage);
+    return tmf_segments_cool(&scan_of(storage)->segments, storage, NULL);
 }
 
 static void scan_settled(struct tmf_storage *storage)

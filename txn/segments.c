@@ -17,6 +17,7 @@
 #define PATIENCE_FIRST 100u
 #define PATIENCE_MOST  600u
 #define TRAP           225u /* what becoming hot again costs, in the same unit */
+#define CHANGE         16u  /* what making all segments hot costs, in scans of all */
 #define LEARN_MORE     12u
 #define LEARN_LESS     8u
 
@@ -123,6 +124,8 @@ int tmf_segments_remapped(struct tmf_segments *segments, struct tmf_storage *sto
                           tmf_segments_arm *arm)
 {
     segments->hot_count = 0;
+    segments->all_hot = false;
+    segments->debt = segments->traps = 0;
     segments->granule = (struct tmf_granule){0};
     if (tmf_io->madvise(segments->memory, segments->memory_size, MADV_DONTNEED) != 0)
         return errno;
@@ -136,9 +139,10 @@ int tmf_segments_warm(struct tmf_segments *segments, struct tmf_storage *storage
     uint64_t end = ((first + count - 1) >> segments->shift) + 1;
     while (segment < end && segments->idle[segment])
         segment++;
-    if (segments->always_hot || segment == end)
+    if (segments->always_hot || segments->all_hot || segment == end)
         return 0; /* another thread was faster */
     storage->stats.faults++;
+    segments->traps++;
     tmf_granule_widen(&segments->granule, segments->count, &segment, &end);
     uint64_t from = segment << segments->shift;
     int error = unlock(storage, from, end_of(segments, end - 1) - from, arm);
@@ -172,7 +176,9 @@ int tmf_segments_each_hot(struct tmf_segments *segments, struct tmf_storage *sto
                           tmf_segments_scan *scan)
 {
     int error = 0;
-    if (segments->always_hot)
+    segments->found = 0;
+    segments->last_found = UINT64_MAX;
+    if (segments->always_hot || segments->all_hot)
         return scan(storage, 0, segments->page_count);
     sort_hot(segments);
     for (uint64_t n = 0; !error && n < segments->hot_count; n++) {
@@ -186,14 +192,16 @@ int tmf_segments_each_hot(struct tmf_segments *segments, struct tmf_storage *sto
 
 void tmf_segments_found(struct tmf_segments *segments, uint64_t page)
 {
-    uint16_t *idle = &segments->idle[page >> segments->shift];
-    if (*idle)
-        *idle = 1;
+    uint64_t segment = page >> segments->shift;
+    if (segments->idle[segment])
+        segments->idle[segment] = 1;
+    segments->found += segment != segments->last_found;
+    segments->last_found = segment;
 }
 
 bool tmf_segments_is_hot(const struct tmf_segments *segments, uint64_t page)
 {
-    return segments->always_hot || segments->idle[page >> segments->shift];
+    return segments->always_hot || segments->all_hot || segments->idle[page >> segments->shift];
 }
 
 /* ---- becoming cold */
@@ -217,14 +225,20 @@ static int make_cold(struct tmf_segments *segments, struct tmf_storage *storage,
     return 0;
 }
 
+static void empty_list(struct tmf_segments *segments)
+{
+    for (uint64_t n = 0; n < segments->hot_count; n++)
+        segments->idle[segments->hot[n]] = 0;
+    segments->hot_count = 0;
+}
+
 static int make_all_cold(struct tmf_segments *segments, struct tmf_storage *storage)
 {
     int error = lock(storage, 0, segments->page_count);
     if (error)
         return error;
-    for (uint64_t n = 0; n < segments->hot_count; n++)
-        segments->idle[segments->hot[n]] = 0;
-    segments->hot_count = 0;
+    empty_list(segments);
+    segments->all_hot = false;
     return 0;
 }
 
@@ -256,14 +270,46 @@ static int make_idle_cold(struct tmf_segments *segments, struct tmf_storage *sto
     return error;
 }
 
-int tmf_segments_cool(struct tmf_segments *segments, struct tmf_storage *storage)
+static int make_all_hot(struct tmf_segments *segments, struct tmf_storage *storage,
+                        tmf_segments_arm *arm)
 {
+    int error = unlock(storage, 0, segments->page_count, arm);
+    if (error)
+        return error;
+    empty_list(segments);
+    segments->all_hot = true;
+    return 0;
+}
+
+/* Whether the other way would have cost less for so long that it pays to change. */
+static bool pays_to_change(struct tmf_segments *segments, uint64_t cost, uint64_t other_cost)
+{
+    segments->debt += cost;
+    segments->debt -= segments->debt < other_cost ? segments->debt : other_cost;
+    if (segments->debt <= segments->count * CHANGE)
+        return false;
+    segments->debt = 0;
+    return true;
+}
+
+int tmf_segments_cool(struct tmf_segments *segments, struct tmf_storage *storage,
+                      tmf_segments_arm *arm)
+{
+    uint64_t traps = segments->traps;
+    segments->traps = 0;
     segments->scans++;
+    segments->granule = (struct tmf_granule){0};
     if (segments->always_hot)
         return 0;
+    if (segments->all_hot)
+        return pays_to_change(segments, segments->count, segments->found * TRAP)
+                   ? make_all_cold(segments, storage)
+                   : 0;
+    if (segments->learns && pays_to_change(segments, traps * TRAP, segments->count))
+        return make_all_hot(segments, storage, arm);
     int error = segments->hot_count > (segments->learns ? HOT_MANY : COLD_MANY)
                     ? make_all_cold(segments, storage)
                     : make_idle_cold(segments, storage);
-    segments->granule = (struct tmf_granule){.steps = (unsigned)segments->hot_count};
+    segments->granule.steps = (unsigned)segments->hot_count;
     return error;
 }

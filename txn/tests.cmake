@@ -44,6 +44,7 @@ tmf_strategy_test(STRATEGIES undo-fsync PROGRAMS full_disk_test write_order_test
 tmf_strategy_test(STRATEGIES undo-fsync PROGRAMS flaws_lock_test flaws_process_test)
 
 tmf_strategy_test(STRATEGIES undo-mlock PROGRAMS undo_mlock_test)
+tmf_strategy_test(STRATEGIES redo-wp PROGRAMS segments_test LABEL serial)
 # The redo log.
 tmf_strategy_test(STRATEGIES redo-segv redo-scan redo-wp redo-declared PROGRAMS durability_test checkpoint_test)
 
