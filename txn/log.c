@@ -189,7 +189,7 @@ int tmf_file_is_ours(int fd, const char magic[8], uint64_t zeroes, bool *out)
     for (uint64_t at = 0; !error && is_zero && at < size && at < zeroes; at += sizeof(sector)) {
         uint64_t left = size - at;
         error = tmf_file_read(fd, sector, left < sizeof(sector) ? left : sizeof(sector), at);
-        has_magic = has_magic || (at == 0 && memcmp(sector, magic, TMF_MAGIC_SIZE) == 0);
+        has_magic = memcmp(sector, magic, TMF_MAGIC_SIZE) == 0;
         is_zero = memcmp(sector, zero_sector, sizeof(sector)) == 0;
     }
     if (!error)

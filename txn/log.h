@@ -89,7 +89,8 @@ void tmf_log_set_poison(struct tmf_log *log, int error);
 int tmf_log_clear_poison(struct tmf_log *log);
 
 /*
- * Whether `fd` is a file of ours that can be made anew: it begins with our magic, or its first
+ * Whether `fd` is a file of ours that can be made anew: it begins with our magic, or with sectors
+ * of zeroes and then our magic, in the second copy of a slot whose first was torn off; or its first
  * `zeroes` bytes, or all where it is shorter, are zero.
  */
 int tmf_file_is_ours(int fd, const char magic[8], uint64_t zeroes, bool *out);
