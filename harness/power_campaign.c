@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,9 +42,18 @@ static struct power_explorer *new_explorer(const struct power_campaign *campaign
     return power_explorer_new(settings, folder, failures, what);
 }
 
+/* Memory that every recovery asks for and frees stays with us: to give it back and get it again is
+ * dearer than the recovery. */
+static void keep_memory(void)
+{
+    (void)mallopt(M_TRIM_THRESHOLD, 1 << 30);
+    (void)mallopt(M_MMAP_THRESHOLD, 1 << 30);
+}
+
 static bool start(struct power_campaign *campaign)
 {
     alarm(HANG_SECONDS);
+    keep_memory();
     if (campaign->mutant)
         faults_mutant_wake(campaign->mutant);
     int error = memory_fs_make();

@@ -39,8 +39,8 @@ struct power_counts {
     uint64_t unsampled_states; /* that have more legal images than were looked at */
     bool is_cut_short;         /* time or cases were over before all were looked at */
     uint64_t violations;
-    double seconds;            /* for all, */
-    double recovering_seconds; /* and for recovering alone */
+    double seconds;            /* for all */
+    double recovering_seconds; /* of the processor, for loading, recovering and judging */
 };
 
 /* Where power failed, and what was left: in the life, then in the recovery from that, and so on. */

@@ -15,6 +15,9 @@
 #define REDO_LOG ((size_t)16 << 10) /* a few transactions, and then a checkpoint */
 #define UNDO_LOG ((size_t)40 << 10) /* most transactions, but not all */
 
+/* Beside what a workload's model holds, for what it allocates and the heap's own use. */
+#define ARENA_SPARE ((size_t)28 << 10)
+
 struct life {
     const struct workload_place *place;
     char path[PATH_MAX];
@@ -25,7 +28,9 @@ struct life {
 
 void power_size(struct workload_place *place)
 {
-    place->size = place->workload->arena_size / 2;
+    size_t needed = place->workload->model_size / 2 * 3 + ARENA_SPARE;
+    bool is_known = !workload_is_trace(place->workload->name);
+    place->size = is_known ? needed : place->workload->arena_size;
     place->log_size = strategy_readers_go_on(place->strategy) ? REDO_LOG : UNDO_LOG;
 }
 
