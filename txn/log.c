@@ -220,6 +220,7 @@ void tmf_log_follow(struct tmf_log *log, const struct tmf_log_state *state)
     log->kind = state->kind;
     log->sequence = state->sequence;
     log->records = log->synced = 0;
+    log->has_leftovers = false;
     log->at = (struct tmf_redo_cursor){state->sequence, TMF_LOG_RECORDS_OFFSET, 0};
     log->appended = state->sequence;
     log->durable_below = state->sequence;

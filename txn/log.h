@@ -41,6 +41,7 @@ struct tmf_log {
     uint64_t synced;                            /* of which synced */
     unsigned char record[TMF_UNDO_RECORD_SIZE]; /* being appended; a signal stack is too small */
 
+    bool has_leftovers;             /* redo: nothing may be appended in this turn, see recovery.c */
     struct tmf_redo_cursor at;      /* redo: behind the last record that the arena shows */
     _Atomic uint64_t appended;      /* at.sequence, for threads that are no writer */
     _Atomic uint64_t durable_below; /* every transaction below this number is durable */
