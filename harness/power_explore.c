@@ -21,9 +21,8 @@
 #define ROUND_GROWTH    4u /* and so many times as many in each after it */
 #define UNBORN_IMAGES   8u /* at most, while the storage is not there yet: to make one is dear */
 #define NESTED_IMAGES   16u
-#define NESTED_SHARE    64u /* one image in so many is nested */
-#define GOING_ON_SHARE  16u /* in one in so many work goes on */
-#define VIOLATIONS_MAX  200u
+#define NESTED_SHARE    256u /* one image in so many is nested */
+#define GOING_ON_SHARE  16u  /* in one in so many work goes on */
 #define PROGRESS_PERIOD 256u
 
 /* A recording, and the disk as it is after some of its events. */
@@ -225,8 +224,7 @@ static void report(struct power_explorer *explorer, struct power_seen *seen,
     seen->is_reported = true;
     explorer->counts.violations++;
     explorer->violated(explorer->context, explorer, explorer->failures, what->what);
-    explorer->is_over |=
-        explorer->settings.until_first || explorer->counts.violations >= VIOLATIONS_MAX;
+    explorer->is_over |= explorer->settings.until_first;
 }
 
 static void explore_recovery(struct power_explorer *explorer, unsigned depth, uint64_t hash);
