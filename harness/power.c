@@ -26,7 +26,7 @@
 #define DEPTH        2
 #define MEMORY       "/dev/shm"
 #define POINTS_MAX   512
-#define ENOUGH       100 /* images after which a strategy that must fail should have */
+#define ENOUGH       50 /* images after which a strategy that must fail should have */
 
 static struct power_settings chosen = {.transactions = TRANSACTIONS,
                                        .tear = DISK_SECTOR,

@@ -17,8 +17,8 @@
 #define LIFE_EVENTS     ((size_t)1 << 20)
 #define RECOVERY_BYTES  ((size_t)256 << 20)
 #define RECOVERY_EVENTS ((size_t)1 << 16)
-#define ROUND_FIRST     4u /* images of a state in the first round, */
-#define ROUND_GROWTH    4u /* and so many times as many in each after it */
+#define ROUND_FIRST     8u /* images of a state in the first round, which is always finished, */
+#define ROUND_GROWTH    8u /* and so many times as many in each after it */
 #define UNBORN_IMAGES   8u /* at most, while the storage is not there yet: to make one is dear */
 #define NESTED_IMAGES   16u
 #define NESTED_SHARE    256u /* one image in so many is nested */
@@ -192,7 +192,8 @@ static void count_execution(struct power_explorer *explorer, unsigned depth,
         counts->seconds = seconds_since(&explorer->started);
         if (explorer->progress)
             explorer->progress(explorer->context, counts);
-        counts->is_cut_short |= settings->seconds > 0 && counts->seconds >= settings->seconds;
+        counts->is_cut_short |= !explorer->is_first_round && settings->seconds > 0 &&
+                                counts->seconds >= settings->seconds;
     }
     counts->is_cut_short |= settings->cases && counts->executed >= settings->cases;
     explorer->is_over |= counts->is_cut_short;
@@ -456,6 +457,11 @@ const struct sim_disk *power_disk_at(struct power_explorer *explorer, unsigned d
 const struct disk_events *power_events_at(struct power_explorer *explorer, unsigned depth)
 {
     return &explorer->levels[depth].events;
+}
+
+const struct claim *power_claim_at(struct power_explorer *explorer, unsigned depth, uint64_t mark)
+{
+    return &explorer->levels[depth].claims[mark];
 }
 
 const struct claim *power_claim_of(struct power_explorer *explorer,

@@ -86,6 +86,8 @@ bool power_resolve(struct power_explorer *explorer, unsigned count, const uint64
  * variables are known and its choice applied. */
 const struct sim_disk *power_disk_at(struct power_explorer *explorer, unsigned depth);
 const struct disk_events *power_events_at(struct power_explorer *explorer, unsigned depth);
+/* What was known when an event of that mark happened; and at the last failure. */
+const struct claim *power_claim_at(struct power_explorer *explorer, unsigned depth, uint64_t mark);
 const struct claim *power_claim_of(struct power_explorer *explorer,
                                    const struct power_failures *failures);
 

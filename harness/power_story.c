@@ -49,6 +49,8 @@ void power_shrink(struct power_explorer *explorer, struct power_failures *failur
 struct story {
     char *at;
     size_t left;
+    struct power_explorer *explorer;
+    unsigned depth; /* of the failure that is told about */
 };
 
 static void tell(struct story *story, const char *format, ...)
@@ -79,6 +81,29 @@ static const char *name_of(const struct sim_disk *disk, uint32_t file)
     return "a file that has no name";
 }
 
+/* When an event happened, as the one who works with the storage knows it. */
+static void tell_when(struct story *story, const struct claim *claim)
+{
+    if (!claim->created)
+        tell(story, "at creation");
+    else if (claim->acknowledged < claim->begun)
+        tell(story, "in transaction %" PRIu64, claim->begun);
+    else
+        tell(story, "after transaction %" PRIu64, claim->acknowledged);
+}
+
+static void tell_event(struct story *story, const struct disk_event *event)
+{
+    if (event->kind == DISK_SIZE)
+        tell(story, "made zero by a new size, ");
+    else if (event->is_store)
+        tell(story, "stored to through the mapping, by the step after %s, ", event->where);
+    else
+        tell(story, "written by %s of %" PRIu64 " bytes at %" PRIu64 ", ", event->where,
+             event->size, event->at);
+    tell_when(story, power_claim_at(story->explorer, story->depth, event->mark));
+}
+
 static void tell_unit(struct story *story, const struct sim_disk *disk,
                       const struct disk_item *item, const struct disk_version *version)
 {
@@ -86,12 +111,10 @@ static void tell_unit(struct story *story, const struct sim_disk *disk,
     tell(story, "%s, page %" PRIu64, name_of(disk, item->file), at / DISK_PAGE);
     if (disk->unit_size < DISK_PAGE)
         tell(story, ", sector %" PRIu64, at % DISK_PAGE / DISK_SECTOR);
-    const struct disk_event *event = version ? version->event : NULL;
-    if (event && event->is_store)
-        tell(story, ": as stored to before %s", event->where);
-    else if (event)
-        tell(story, ": as written by %s of %" PRIu64 " bytes at %" PRIu64, event->where,
-             event->size, event->at);
+    if (version && version->event) {
+        tell(story, ": as ");
+        tell_event(story, version->event);
+    }
 }
 
 static void tell_value(struct story *story, const struct sim_disk *disk,
@@ -155,10 +178,13 @@ static void tell_lost_of(struct story *story, const struct sim_disk *disk, uint3
         if (units++ == 0)
             first = disk->files[file].units[item->unit].newest->event;
     }
-    if (units)
-        tell(story, "  %u %s of %s, the first of them %s by %s\n", units,
-             disk->unit_size < DISK_PAGE ? "sectors" : "pages", name_of(disk, file),
-             first && first->is_store ? "stored to, seen" : "written", first ? first->where : "?");
+    if (!first)
+        return;
+    tell(story, "  %u %s%s of %s, the first of them ", units,
+         disk->unit_size < DISK_PAGE ? "sector" : "page", units > 1 ? "s" : "",
+         name_of(disk, file));
+    tell_event(story, first);
+    tell(story, "\n");
 }
 
 static void tell_lost(struct story *story, const struct sim_disk *disk,
@@ -187,6 +213,7 @@ static void tell_failure(struct story *story, struct power_explorer *explorer,
     const struct sim_disk *disk = power_disk_at(explorer, depth);
     uint64_t event = failures->at[depth].event;
     const struct disk_event *last = event ? &events->at[event - 1] : NULL;
+    story->depth = depth;
     tell(story, "%s", depth ? "in the recovery from that, power fails again " : "power fails ");
     if (last && last->kind == DISK_MARK)
         tell(story, "when event %" PRIu64 " of %zu has happened\n", event, events->count);
@@ -247,7 +274,7 @@ static void tell_end(struct story *story, const struct claim *claim,
 
 void power_tell(struct power_explorer *explorer, const struct power_failures *failures, char *to)
 {
-    struct story story = {to, POWER_STORY_MAX};
+    struct story story = {.at = to, .left = POWER_STORY_MAX, .explorer = explorer};
     struct power_outcome outcome;
     struct difference what = {""};
     char *trace = NULL;
