@@ -115,6 +115,7 @@ static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "points are hit in signal handlers");
 static _Atomic(uint64_t) *hits; /* POINT_COUNT of them, shared with children */
 static _Atomic(size_t) deadly_point = POINT_COUNT;
 static _Atomic(uint64_t) deadly_hit;
+static void (*_Atomic watcher)(const char *name);
 
 /* libfiu's callback. It never lets a point fail: it counts, or it kills. */
 static int on_point(const char *name, int *failnum, void **failinfo, unsigned int *flags)
@@ -124,7 +125,15 @@ static int on_point(const char *name, int *failnum, void **failinfo, unsigned in
     uint64_t hit = atomic_fetch_add(&hits[n], 1) + 1;
     if (n == atomic_load(&deadly_point) && hit == atomic_load(&deadly_hit))
         kill(getpid(), SIGKILL);
+    void (*watch)(const char *) = atomic_load(&watcher);
+    if (watch)
+        watch(points[n].name);
     return 0;
+}
+
+void faults_points_watch(void (*watch)(const char *name))
+{
+    atomic_store(&watcher, watch);
 }
 
 const struct faults_point *faults_point_at(size_t n)

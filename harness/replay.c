@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "harness/error_case.h"
+#include "harness/power_campaign.h"
 #include "harness/progress.h"
 #include "harness/result.h"
 #include "harness/strategy.h"
@@ -83,13 +84,53 @@ static void clear_up(struct replayed *replayed, struct result *result)
                 replayed->stage->scratch.path);
 }
 
+/* ---- of the power model */
+
+static void run_power_case(struct power_campaign *campaign, const struct power_case *one,
+                           struct result *result)
+{
+    const struct power_board *board = campaign->board;
+    char replay[POWER_TEXT_MAX + 32];
+    bool found = false;
+    int error = power_campaign_replay(campaign, one, &found);
+    result_add_cases(result, 1);
+    if (board->report_count > 0) {
+        snprintf(replay, sizeof(replay), "tmf replay '%s'", board->reports[0].name);
+        result_fail(result, board->reports[0].name, board->reports[0].what, replay);
+    } else if (error || !found) {
+        fprintf(result_text(result), "not to be had: %s; has the code changed since?\n",
+                error ? strerror(error) : board->what.what);
+    } else {
+        fputs("it holds\n", result_text(result));
+    }
+}
+
+static int replay_power(const struct arguments *arguments, const struct power_case *one)
+{
+    struct scratch scratch;
+    struct power_board *board = child_shared(sizeof(*board));
+    int error =
+        board ? scratch_make(arguments->dir ? arguments->dir : "/dev/shm", &scratch) : ENOMEM;
+    if (error)
+        return command_fail(arguments, STATUS_CANNOT, "making a folder to work in failed: %s",
+                            strerror(error));
+    struct power_campaign campaign = {.scratch = &scratch, .board = board};
+    struct result *result = result_new(arguments);
+    run_power_case(&campaign, one, result);
+    scratch_remove(scratch.path);
+    return result_finish(result);
+}
+
 static int replay_run(const struct arguments *arguments)
 {
     const char *name = arguments->words[0];
+    static struct power_case power;
     struct replayed replayed;
     struct kill_stage kill;
     if (kill_switch_on(arguments) != STATUS_HELD)
         return STATUS_CANNOT;
+    if (power_case_parse(name, &power))
+        return replay_power(arguments, &power);
     if (!parse(name, &replayed))
         return command_fail(arguments, STATUS_USAGE,
                             "'%s' is no case; take the line that reported it, as "

@@ -29,11 +29,12 @@ struct step {
 };
 
 static const struct step steps[] = {
-    {"kill", {"kill", "--strategy", "all", "--quantum", "32,64"}, 0.45, STATUS_HELD, true},
-    {"error", {"error", "--strategy", "all"}, 0.25, STATUS_HELD, true},
-    {"control", {"kill", "--strategy", "control"}, 0.1, STATUS_VIOLATION, true},
-    {"threads", {"threads", "--strategy", "all"}, 0.1, STATUS_HELD, false},
-    {"procs", {"procs", "--strategy", "all"}, 0.1, STATUS_HELD, false},
+    {"kill", {"kill", "--strategy", "all", "--quantum", "32,64"}, 0.36, STATUS_HELD, true},
+    {"error", {"error", "--strategy", "all"}, 0.2, STATUS_HELD, true},
+    {"power", {"power"}, 0.2, STATUS_HELD, true}, /* sees to its own controls */
+    {"control", {"kill", "--strategy", "control"}, 0.08, STATUS_VIOLATION, true},
+    {"threads", {"threads", "--strategy", "all"}, 0.08, STATUS_HELD, false},
+    {"procs", {"procs", "--strategy", "all"}, 0.08, STATUS_HELD, false},
     {"bench", {"bench"}, 0, STATUS_HELD, false},
 };
 #define STEP_COUNT (sizeof(steps) / sizeof(*steps))
@@ -47,7 +48,7 @@ struct profile {
 
 static const struct profile profiles[] = {
     {"quick",
-     60,
+     75,
      600,
      {"--repetitions", "3", "--min-time", "0.05", "--filter",
       "-:1000000$|:(32|128)/|crowded|lognormal|^(fragmentation|latency|trace|txn_alloc)/"}},

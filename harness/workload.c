@@ -133,21 +133,24 @@ static int make_and_roll_back(const struct workload_place *place, tmf_writer *wr
     return error ? error : tmf_rollback(writer);
 }
 
-int workload_step(const struct workload_place *place, tmf_writer *writer, uint64_t k)
+int workload_step_straight(const struct workload_place *place, tmf_writer *writer, uint64_t k)
 {
-    bool rolls_back = workload_may_roll_back(place) &&
-                      random_below(place->seed, k, ROLLBACK_DRAW, ROLLBACK_PERIOD) == 0;
-    int error = rolls_back ? make_and_roll_back(place, writer, k) : 0;
-    if (error)
-        return error;
     struct workload_writer right = writer_of(place, writer);
-    error = apply(place, &right, place->seed, k);
+    int error = apply(place, &right, place->seed, k);
     TMF_POINT("workload/before-number");
     if (error)
         return error;
     struct workload_root *root = tmf_writer_root(writer);
     *(uint64_t *)workload_declare(&right, &root->number, sizeof(root->number)) = k;
     return right.error;
+}
+
+int workload_step(const struct workload_place *place, tmf_writer *writer, uint64_t k)
+{
+    bool rolls_back = workload_may_roll_back(place) &&
+                      random_below(place->seed, k, ROLLBACK_DRAW, ROLLBACK_PERIOD) == 0;
+    int error = rolls_back ? make_and_roll_back(place, writer, k) : 0;
+    return error ? error : workload_step_straight(place, writer, k);
 }
 
 int workload_commit(const struct workload_place *place, tmf_writer *writer, uint64_t *ticket)

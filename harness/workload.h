@@ -111,6 +111,9 @@ int workload_open(const struct workload_place *place, const char *path, tmf_stor
  */
 int workload_step(const struct workload_place *place, tmf_writer *writer, uint64_t k);
 
+/* The same without the detour, whatever the strategy would do. */
+int workload_step_straight(const struct workload_place *place, tmf_writer *writer, uint64_t k);
+
 /* Makes stores that are never to be committed. */
 int workload_step_wrongly(const struct workload_place *place, tmf_writer *writer, uint64_t k);
 

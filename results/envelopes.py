@@ -10,6 +10,8 @@ FIELDS = {"command": str, "arguments": list, "environment": dict, "cases": int, 
 LISTS = {
     "kill": ("runs", ("strategy", "survives", "cases", "violations")),
     "error": ("runs", ("strategy", "survives", "cases", "violations")),
+    "power": ("runs", ("strategy", "survives", "cases", "violations", "workload", "distinct",
+                       "nested", "went_on", "recovering_seconds", "seconds")),
     "threads": ("runs", ("strategy", "survives", "cases", "violations")),
     "procs": ("runs", ("strategy", "survives", "cases", "violations")),
     "bench": ("benchmarks", ("run_name", "run_type")),

@@ -16,6 +16,7 @@ except ImportError as missing:
           file=sys.stderr)
     sys.exit(3)
 import envelopes
+import shards
 
 HERE = pathlib.Path(__file__).parent
 
@@ -28,7 +29,7 @@ def parse(arguments):
 
 
 def load_all(paths):
-    loaded = [envelopes.load(path) for path in paths]
+    loaded = shards.merged([envelopes.load(path) for path in paths])
     benches = [envelope.path for envelope in loaded if envelope.command == "bench"]
     if len(benches) > 1:
         raise envelopes.Malformed(f"{' and '.join(benches)} are both results of bench: a page "

@@ -128,6 +128,24 @@ class ReportTest(unittest.TestCase):
         _, text = report_of(control)
         self.assertTrue(Page(text).table("Strategy")["none", "kill"].startswith("✗ held"))
 
+    def test_power_loss_must_catch_what_survives_a_kill_only(self):
+        verdicts = Page(self.page("power")).table("Strategy")
+        self.assertRegex(verdicts["undo-fsync", "power"], "^✓ held")
+        for control in ("undo-mlock", "none"):
+            self.assertRegex(verdicts[control, "power"], f"^✓ caught .* first at power: ?{control}:")
+        blind = fixture("power")
+        for run in blind["metrics"]["runs"]:
+            run["violations"] = 0
+        verdicts = Page(report_of(blind)[1]).table("Strategy")
+        self.assertRegex(verdicts["undo-mlock", "power"], "^✗ held")
+
+    def test_parts_of_a_power_campaign_are_one(self):
+        parts = ("power-2", "power-1", "power-3")
+        self.assertEqual(self.page("kill", *parts), self.page("kill", "power"))
+        done, _ = report(*(FIXTURES / f"{name}.json" for name in parts[:2]))
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("not the 3 parts of one campaign", done.stderr)
+
     def test_multiples_are_ratios_of_medians(self):
         table = Page(self.page("bench")).table("Per transaction")
         times = {}

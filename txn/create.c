@@ -9,7 +9,8 @@
  *   5. the folder is synced               - tmf_open() returns after this only
  *
  * A crash before 4 leaves a log and perhaps an .odb.new, which the next creation makes anew. It
- * takes over what begins with our magic, a log that is all zeroes, and an .odb.new that begins with
+ * takes over what begins with our magic (a log: perhaps after sectors that are zero, the first copy
+ * of its slot being torn off), a log that is all zeroes, and an .odb.new that begins with
  * a sector of zeroes (of its pages any may have arrived), and refuses any other file. An error
  * removes what this creation made.
  */

@@ -55,8 +55,9 @@
  *
  *   A record is valid when it carries the slot's turn, the next number and the checksum of the
  *   record before it, and its checksums hold: a record that was left over from a tail that was
- *   lost never continues another one. The first that is not valid ends the log. A valid record is
- *   a commit.
+ *   lost never continues another one. (But for the very same one, made again: before anything is
+ *   appended in front of such records, a new slot makes them stale.) The first that is not valid
+ *   ends the log. A valid record is a commit.
  *
  *   What a crash may leave: any of the records that were not synced missing or torn: the log ends
  *   at the first of them. What no crash leaves, and is refused: a record that is not valid in front

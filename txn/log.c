@@ -189,7 +189,7 @@ int tmf_file_is_ours(int fd, const char magic[8], uint64_t zeroes, bool *out)
     for (uint64_t at = 0; !error && is_zero && at < size && at < zeroes; at += sizeof(sector)) {
         uint64_t left = size - at;
         error = tmf_file_read(fd, sector, left < sizeof(sector) ? left : sizeof(sector), at);
-        has_magic = has_magic || (at == 0 && memcmp(sector, magic, TMF_MAGIC_SIZE) == 0);
+        has_magic = memcmp(sector, magic, TMF_MAGIC_SIZE) == 0;
         is_zero = memcmp(sector, zero_sector, sizeof(sector)) == 0;
     }
     if (!error)
@@ -220,6 +220,7 @@ void tmf_log_follow(struct tmf_log *log, const struct tmf_log_state *state)
     log->kind = state->kind;
     log->sequence = state->sequence;
     log->records = log->synced = 0;
+    log->has_leftovers = false;
     log->at = (struct tmf_redo_cursor){state->sequence, TMF_LOG_RECORDS_OFFSET, 0};
     log->appended = state->sequence;
     log->durable_below = state->sequence;

@@ -41,6 +41,7 @@ struct tmf_log {
     uint64_t synced;                            /* of which synced */
     unsigned char record[TMF_UNDO_RECORD_SIZE]; /* being appended; a signal stack is too small */
 
+    bool has_leftovers;             /* redo: nothing may be appended in this turn, see recovery.c */
     struct tmf_redo_cursor at;      /* redo: behind the last record that the arena shows */
     _Atomic uint64_t appended;      /* at.sequence, for threads that are no writer */
     _Atomic uint64_t durable_below; /* every transaction below this number is durable */
@@ -89,7 +90,8 @@ void tmf_log_set_poison(struct tmf_log *log, int error);
 int tmf_log_clear_poison(struct tmf_log *log);
 
 /*
- * Whether `fd` is a file of ours that can be made anew: it begins with our magic, or its first
+ * Whether `fd` is a file of ours that can be made anew: it begins with our magic, or with sectors
+ * of zeroes and then our magic, in the second copy of a slot whose first was torn off; or its first
  * `zeroes` bytes, or all where it is shorter, are zero.
  */
 int tmf_file_is_ours(int fd, const char magic[8], uint64_t zeroes, bool *out);

@@ -6,7 +6,10 @@
  * records written, into the .odb; that is made durable; and only then a new slot makes the log an
  * empty one. Each step may be cut off and made again: the same bytes written twice are written
  * once. A redo strategy needs no settling of a redo log: it takes over the records into its own
- * mapping.
+ * mapping. Unless it finds, behind the end of the records, some that were lost with the one before
+ * them, as power failure leaves them of commits that nobody waited for: a transaction that is made
+ * again, exactly as it was, would have the same record, and they would continue it. So whoever is
+ * to append settles first.
  *
  * Settling always syncs, whatever the durability of the one who settles: the dead may have promised
  * more, and a redo log must be safe before any of it reaches the .odb.
@@ -172,7 +175,7 @@ static bool is_due(const struct tmf_storage *storage, const struct tmf_log_state
     bool is_redo = storage->strategy->is_redo;
     enum tmf_log_kind own = is_redo ? TMF_LOG_REDO : TMF_LOG_UNDO;
     *kind = exclusive ? own : state->kind;
-    if (exclusive && state->kind != own)
+    if (exclusive && (state->kind != own || storage->log.has_leftovers))
         return true;
     return state->pending && !(is_redo && state->kind == TMF_LOG_REDO);
 }
@@ -274,9 +277,8 @@ static int take_over(struct tmf_storage *storage, const struct tmf_log_state *st
     return 0;
 }
 
-int tmf_entered(void *context, bool exclusive, uint64_t deadline)
+static int settle_and_take_over(struct tmf_storage *storage, bool exclusive, uint64_t deadline)
 {
-    struct tmf_storage *storage = context;
     struct tmf_log_state state;
     enum tmf_log_kind kind;
     int error = look(storage, &state);
@@ -286,8 +288,15 @@ int tmf_entered(void *context, bool exclusive, uint64_t deadline)
         if (!error)
             error = look(storage, &state);
     }
-    if (!error)
-        error = take_over(storage, &state, exclusive);
+    return error ? error : take_over(storage, &state, exclusive);
+}
+
+int tmf_entered(void *context, bool exclusive, uint64_t deadline)
+{
+    struct tmf_storage *storage = context;
+    int error = settle_and_take_over(storage, exclusive, deadline);
+    if (!error && exclusive && storage->log.has_leftovers) /* which was not known before */
+        error = settle_and_take_over(storage, exclusive, deadline);
     if (!error)
         error = tmf_follow_growth(storage);
     if (!error)

@@ -225,28 +225,46 @@ int tmf_redo_log_read(const struct tmf_log *log, struct tmf_redo_cursor *cursor,
     return 0;
 }
 
-/* Whether one of the sectors begins a record which says that the one at `end` was durable. */
-static bool is_witness(const struct tmf_log *log, const struct tmf_redo_cursor *end,
-                       const unsigned char *bytes, size_t size)
+/* What stands behind the end of the records, of the same turn. */
+struct remains {
+    bool is_witness;    /* a record which says that the one at the end was durable */
+    bool has_leftovers; /* records that may continue one that is written at the end */
+};
+
+static void look_for_remains(const struct tmf_log *log, const struct tmf_redo_cursor *end,
+                             const unsigned char *bytes, size_t size, struct remains *out)
 {
     struct tmf_redo_record head;
     for (size_t at = 0; at + sizeof(head) <= size; at += TMF_SECTOR_SIZE) {
         memcpy(&head, bytes + at, sizeof(head));
-        if (head.turn == log->turn && head.durable > end->sequence &&
-            head_holds(log, log->turn, &head))
-            return true;
+        if (!head_holds(log, log->turn, &head))
+            continue;
+        out->is_witness = out->is_witness || head.durable > end->sequence;
+        out->has_leftovers = out->has_leftovers || head.sequence > end->sequence;
     }
-    return false;
 }
 
-/* Unless the record at `end` is there by now: a writer goes on while we look. */
-static int check_missing(const struct tmf_log *log, const struct tmf_redo_cursor *end)
+/* A writer goes on while we look: then what stands behind the end is no remains. */
+static int is_there_by_now(const struct tmf_log *log, const struct tmf_redo_cursor *end, bool *out)
 {
     struct tmf_redo_cursor at = *end;
     struct tmf_redo_buffer buffer = {0};
     int error = tmf_redo_log_read(log, &at, &buffer);
     tmf_redo_buffer_free(&buffer);
-    if (error || at.sequence != end->sequence)
+    *out = at.sequence != end->sequence;
+    return error;
+}
+
+static int judge_remains(const struct tmf_log *log, const struct tmf_redo_cursor *end,
+                         struct remains *remains)
+{
+    bool is_there = false;
+    if (!remains->is_witness && !remains->has_leftovers)
+        return 0;
+    int error = is_there_by_now(log, end, &is_there);
+    if (is_there)
+        *remains = (struct remains){false, false};
+    if (error || !remains->is_witness)
         return error;
     return tmf_fail(
         TMF_ECORRUPT,
@@ -255,21 +273,26 @@ static int check_missing(const struct tmf_log *log, const struct tmf_redo_cursor
         (unsigned long long)end->sequence);
 }
 
-int tmf_redo_log_check_end(const struct tmf_log *log, const struct tmf_redo_cursor *end)
+int tmf_redo_log_check_end(const struct tmf_log *log, const struct tmf_redo_cursor *end,
+                           bool *has_leftovers)
 {
     uint64_t size;
-    bool found = false;
+    struct remains remains = {false, false};
     int error = tmf_file_size(log->fd, &size);
     unsigned char *bytes = malloc(SCAN_BYTES);
     if (!bytes)
         return ENOMEM;
-    for (uint64_t at = end->offset; !error && !found && at < size; at += SCAN_BYTES) {
+    for (uint64_t at = end->offset; !error && !remains.is_witness && at < size; at += SCAN_BYTES) {
         size_t part = size - at < SCAN_BYTES ? (size_t)(size - at) : SCAN_BYTES;
         error = tmf_file_read(log->fd, bytes, part, at);
-        found = !error && is_witness(log, end, bytes, part);
+        if (!error)
+            look_for_remains(log, end, bytes, part, &remains);
     }
     free(bytes);
-    return !error && found ? check_missing(log, end) : error;
+    if (!error)
+        error = judge_remains(log, end, &remains);
+    *has_leftovers = remains.has_leftovers;
+    return error;
 }
 
 /* ---- publishing */
@@ -303,7 +326,8 @@ int tmf_redo_log_publish(const struct tmf_log *log, int arena_fd, struct tmf_red
         error = tmf_redo_buffer_each(buffer, write_run, &target);
     }
     tmf_redo_buffer_clear(buffer);
-    return error ? error : tmf_redo_log_check_end(log, end);
+    bool has_leftovers; /* whoever publishes starts the log anew */
+    return error ? error : tmf_redo_log_check_end(log, end, &has_leftovers);
 }
 
 int tmf_redo_log_rewrite(const struct tmf_log *log, struct tmf_redo_buffer *buffer)

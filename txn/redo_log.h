@@ -42,8 +42,13 @@ int tmf_redo_log_append(struct tmf_log *log, struct tmf_redo_buffer *buffer);
 int tmf_redo_log_read(const struct tmf_log *log, struct tmf_redo_cursor *cursor,
                       struct tmf_redo_buffer *buffer);
 
-/* TMF_ECORRUPT: a record behind the end says that the missing one was durable. */
-int tmf_redo_log_check_end(const struct tmf_log *log, const struct tmf_redo_cursor *end);
+/*
+ * Looks at what stands behind the end. TMF_ECORRUPT: a record there says that the missing one was
+ * durable. *has_leftovers: there are records that were lost with the missing one, and would be
+ * valid again behind one that is written in its place with the very same content.
+ */
+int tmf_redo_log_check_end(const struct tmf_log *log, const struct tmf_redo_cursor *end,
+                           bool *has_leftovers);
 
 /*
  * Writes every record from the slot's first on into `arena_fd`; *end is where the log ends. Syncs

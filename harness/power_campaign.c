@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: MIT */
+/* See power_campaign.h. */
+#include "harness/power_campaign.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <malloc.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "faults/memory_fs.h"
+#include "faults/points.h"
+#include "harness/progress.h"
+
+#define HANG_SECONDS   20 /* without any progress; a recovery takes some 100 us */
+#define LIFE_FOLDER    "life"
+#define SHRINK_IMAGES  64  /* of a state, in looking for a shorter life */
+#define SHRINK_SECONDS 0.4 /* for each number of transactions */
+
+enum { DONE = 0, NOT_DONE = 1 };
+
+struct job {
+    struct power_campaign *campaign;
+    const struct power_case *one;
+    struct power_failures *found[POWER_REPORTS];
+};
+
+/* ---- in the child */
+
+static struct power_explorer *new_explorer(const struct power_campaign *campaign,
+                                           const struct power_settings *settings,
+                                           struct power_failures *failures, struct difference *what)
+{
+    char folder[PATH_MAX];
+    int error = scratch_fresh(campaign->scratch, LIFE_FOLDER, folder);
+    if (error) {
+        differs(what, "making a folder to live in failed: %s", strerror(error));
+        return NULL;
+    }
+    return power_explorer_new(settings, folder, failures, what);
+}
+
+/* Memory that every recovery asks for and frees stays with us: to give it back and get it again is
+ * dearer than the recovery. */
+static void keep_memory(void)
+{
+    (void)mallopt(M_TRIM_THRESHOLD, 1 << 30);
+    (void)mallopt(M_MMAP_THRESHOLD, 1 << 30);
+}
+
+static bool start(struct power_campaign *campaign)
+{
+    alarm(HANG_SECONDS);
+    keep_memory();
+    if (campaign->mutant)
+        faults_mutant_wake(campaign->mutant);
+    int error = memory_fs_make();
+    return !error || differs(&campaign->board->what, "no memory: %s", strerror(error));
+}
+
+static unsigned count_arrived(const struct power_failures *failures)
+{
+    unsigned count = 0;
+    for (unsigned n = 0; n < failures->count; n++) {
+        const struct power_choice *choice = &failures->at[n].choice;
+        for (uint32_t variable = 0; variable < choice->count; variable++)
+            count += choice->alternative[variable] > 0;
+    }
+    return count;
+}
+
+/* Everything about a violation, in its shortest form. */
+static void write_report(struct power_campaign *campaign, const struct power_settings *settings,
+                         struct power_explorer *explorer, struct power_failures *failures)
+{
+    struct power_board *board = campaign->board;
+    struct power_report *report = &board->reports[board->report_count];
+    alarm(HANG_SECONDS);
+    power_shrink(explorer, failures);
+    power_tell(explorer, failures, report->what);
+    power_case_format_failures(explorer, settings, failures, campaign->mutant, report->name);
+    report->transactions = settings->transactions;
+    report->arrived = count_arrived(failures);
+    board->report_count++;
+}
+
+static void keep_first(void *context, struct power_explorer *explorer,
+                       const struct power_failures *failures, const char *what)
+{
+    struct power_failures *kept = context;
+    (void)explorer, (void)what;
+    if (kept->count == 0)
+        *kept = *failures;
+}
+
+/* Looks for a violation in a life of so many transactions, and reports it. */
+static bool report_shorter(struct power_campaign *campaign, uint64_t transactions,
+                           struct power_failures *failures)
+{
+    struct power_settings shorter = campaign->settings;
+    struct power_failures where = {0};
+    struct power_counts counts;
+    struct difference what;
+    shorter.transactions = transactions;
+    shorter.until_first = true;
+    shorter.shard = shorter.shards = 1;
+    shorter.images = SHRINK_IMAGES;
+    shorter.seconds = SHRINK_SECONDS;
+    shorter.cases = 0;
+    struct power_explorer *explorer = new_explorer(campaign, &shorter, &where, &what);
+    if (!explorer)
+        return false;
+    failures->count = 0;
+    power_explore(explorer, keep_first, NULL, failures, &counts);
+    bool found = failures->count > 0;
+    if (found)
+        write_report(campaign, &shorter, explorer, failures);
+    power_explorer_free(explorer);
+    return found;
+}
+
+static void keep(void *context, struct power_explorer *explorer,
+                 const struct power_failures *failures, const char *what)
+{
+    struct job *job = context;
+    unsigned n = 0;
+    (void)explorer, (void)what;
+    while (n < POWER_REPORTS && job->found[n]->count)
+        n++;
+    if (n < POWER_REPORTS)
+        *job->found[n] = *failures;
+}
+
+static void show_progress(void *context, const struct power_counts *counts)
+{
+    const struct job *job = context;
+    const struct workload_place *place = &job->campaign->settings.place;
+    alarm(HANG_SECONDS);
+    job->campaign->board->counts = *counts;
+    progress_show("power %s %s: %" PRIu64 " images, %" PRIu64 " violations, %.0f s",
+                  place->strategy, place->workload->name, counts->executed, counts->violations,
+                  counts->seconds);
+}
+
+/* The first violation by a shorter life if there is one; the others as they are. */
+static void report_all(struct job *job, struct power_explorer *explorer)
+{
+    struct power_campaign *campaign = job->campaign;
+    const struct power_settings *settings = &campaign->settings;
+    struct power_failures *shorter = calloc(1, sizeof(*shorter));
+    bool found = !shorter || job->found[0]->count == 0;
+    for (uint64_t n = 1; !found && n < settings->transactions; n++)
+        found = report_shorter(campaign, n, shorter);
+    unsigned first = campaign->board->report_count;
+    for (unsigned n = first; n < POWER_REPORTS && job->found[n]->count; n++)
+        write_report(campaign, settings, explorer, job->found[n]);
+    free(shorter);
+}
+
+static int explore(void *context)
+{
+    struct job *job = context;
+    struct power_campaign *campaign = job->campaign;
+    struct power_board *board = campaign->board;
+    if (!start(campaign))
+        return NOT_DONE;
+    struct power_explorer *explorer =
+        new_explorer(campaign, &campaign->settings, &board->failures, &board->what);
+    if (!explorer)
+        return NOT_DONE;
+    board->lived = true;
+    for (unsigned n = 0; n < POWER_REPORTS; n++) {
+        job->found[n] = calloc(1, sizeof(*job->found[n]));
+        if (!job->found[n])
+            return NOT_DONE;
+    }
+    faults_points_reset();
+    power_explore(explorer, keep, show_progress, job, &board->counts);
+    report_all(job, explorer);
+    progress_clear();
+    return DONE;
+}
+
+static int replay(void *context)
+{
+    struct job *job = context;
+    struct power_campaign *campaign = job->campaign;
+    struct power_board *board = campaign->board;
+    const struct power_case *one = job->one;
+    struct power_failures *failures = calloc(1, sizeof(*failures));
+    if (!failures || !start(campaign))
+        return NOT_DONE;
+    struct power_explorer *explorer =
+        new_explorer(campaign, &one->settings, &board->failures, &board->what);
+    if (!explorer)
+        return NOT_DONE;
+    board->lived = true;
+    if (!power_resolve(explorer, one->count, one->events, one->images, failures)) {
+        differs(&board->what, "the life has no such image");
+        return NOT_DONE;
+    }
+    struct power_outcome outcome;
+    if (power_try(explorer, failures, NULL, &outcome, &board->what))
+        return DONE;
+    struct power_report *report = &board->reports[board->report_count++];
+    power_tell(explorer, failures, report->what);
+    power_case_format_failures(explorer, &one->settings, failures, one->mutant, report->name);
+    return DONE;
+}
+
+/* Only says how the image is called that somebody died of. */
+static int name_image(void *context)
+{
+    struct job *job = context;
+    struct power_campaign *campaign = job->campaign;
+    struct power_failures where = {0};
+    struct difference what;
+    if (!start(campaign))
+        return NOT_DONE;
+    struct power_explorer *explorer = new_explorer(campaign, &campaign->settings, &where, &what);
+    if (!explorer || !power_go_to(explorer, &campaign->board->failures))
+        return NOT_DONE;
+    power_case_format_failures(explorer, &campaign->settings, &campaign->board->failures,
+                               campaign->mutant, campaign->board->reports[0].name);
+    return DONE;
+}
+
+/* ---- in the parent */
+
+static void report_death(struct job *job, const struct child_end *end)
+{
+    struct power_board *board = job->campaign->board;
+    struct power_report *report = &board->reports[0];
+    struct child_end other;
+    char how[128];
+    if (board->report_count == 0) {
+        power_case_format(&job->campaign->settings, report->name);
+        (void)child_run(name_image, job, HANG_SECONDS, &other);
+    }
+    board->report_count = 1;
+    child_explain(end, how, sizeof(how));
+    snprintf(report->what, sizeof(report->what), "%s %s",
+             board->lived ? "what recovered it" : "the life before the failure", how);
+    board->counts.violations++;
+}
+
+static int run(struct job *job, int body(void *))
+{
+    struct child_end end;
+    struct power_board *board = job->campaign->board;
+    memset(board, 0, sizeof(*board));
+    int error = child_run(body, job, 0, &end);
+    if (error)
+        return error;
+    if (!end.exited || (end.code != DONE && end.code != NOT_DONE))
+        report_death(job, &end);
+    return 0;
+}
+
+int power_campaign_run(struct power_campaign *campaign)
+{
+    struct job job = {.campaign = campaign};
+    int error = run(&job, explore);
+    struct power_board *board = campaign->board;
+    if (error || board->lived || board->report_count)
+        return error;
+    struct power_report *report = &board->reports[board->report_count++];
+    power_case_format(&campaign->settings, report->name);
+    snprintf(report->what, sizeof(report->what), "the life before the failure: %s",
+             board->what.what);
+    board->counts.violations++;
+    return 0;
+}
+
+int power_campaign_replay(struct power_campaign *campaign, const struct power_case *one,
+                          bool *found)
+{
+    struct job job = {.campaign = campaign, .one = one};
+    campaign->settings = one->settings;
+    campaign->mutant = one->mutant;
+    int error = run(&job, replay);
+    *found = campaign->board->what.what[0] == 0 || campaign->board->report_count > 0;
+    return error;
+}
