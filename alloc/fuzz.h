@@ -23,6 +23,7 @@
 struct fuzz_target {
     const char *name;
     size_t size_max; /* of an input */
+    size_t runs;     /* that make a test of a few seconds */
     void (*begin)(void);
     /* Writes the n-th seed, and returns its size; 0: there are no more. */
     size_t (*seed)(size_t n, unsigned char *to);

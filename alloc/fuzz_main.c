@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A fuzz target as an ordinary program, which needs no clang: every seed as it is, then TMF_RUNS
- * (or so many as are enough for a test) mutated ones, always the same. Given files, those instead:
+ * (or as many as make a test) mutated ones, always the same. Given files, those instead:
  * what libFuzzer has found. The input that is being run is in NAME.input when a run ends badly.
  */
 #include "fuzz.h"
@@ -12,7 +12,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define RUNS          3000
 #define GENERATIONS   4  /* a mutated seed is mutated again, so often */
 #define LIMIT_SECONDS 20 /* for a run, which takes less than a millisecond */
 
@@ -102,7 +101,7 @@ int main(int argc, char **argv)
         for (int n = 1; n < argc && status == EXIT_SUCCESS; n++)
             status = run_file(argv[n]);
     } else {
-        run_mutated(run_seeds(), wanted ? strtoul(wanted, NULL, 10) : RUNS);
+        run_mutated(run_seeds(), wanted ? strtoul(wanted, NULL, 10) : fuzz_target.runs);
     }
     free(bytes);
     return status;

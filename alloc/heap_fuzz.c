@@ -269,6 +269,7 @@ static void run(const unsigned char *bytes, size_t size)
 const struct fuzz_target fuzz_target = {
     .name = "heap_fuzz",
     .size_max = FUZZ_CONTROL + SIZE - OFFSET,
+    .runs = 10000,
     .begin = begin,
     .seed = seed,
     .run = run,
