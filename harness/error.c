@@ -157,6 +157,8 @@ static void report(struct campaign *campaign, const struct error_case *one,
 static void count_case(struct campaign *campaign, const struct error_case *one,
                        struct kill_outcome *outcome)
 {
+    if (!outcome->holds)
+        result_demand_scratch(campaign->result, &campaign->stage->kill.scratch);
     campaign->cases++;
     result_add_cases(campaign->result, 1);
     campaign->timeouts += outcome->timed_out;

@@ -105,7 +105,9 @@ void error_stage_remove(struct error_stage *stage, bool keep)
 {
     if (!stage->disk_error)
         disk_unmount(stage->disk.scratch.path);
-    if (!keep)
+    if (keep)
+        scratch_keep(&stage->kill.scratch);
+    else
         scratch_remove(stage->kill.scratch.path);
 }
 
