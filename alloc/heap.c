@@ -71,7 +71,7 @@ int tmf_heap_give(tmf_heap *heap, struct tmf_run run)
 /*
  * Takes `run` out of the free run `from`; what is left in front of it and behind stays free. The
  * map must agree as far as blocks and nodes will be written: to the first quantum of what is
- * behind.
+ * behind. In front of the blocks it has no borders: nobody is given the heap's own header.
  */
 static int take(tmf_heap *heap, struct tmf_run from, struct tmf_run run)
 {
@@ -79,7 +79,7 @@ static int take(tmf_heap *heap, struct tmf_run from, struct tmf_run run)
     struct tmf_run front = {.at = from.at, .quanta = run.at - from.at};
     struct tmf_run back = {.at = tmf_run_end(run), .quanta = tmf_run_end(from) - tmf_run_end(run)};
     struct tmf_run written = {.at = from.at, .quanta = back.at + (back.quanta != 0) - from.at};
-    if (!tmf_map_is_free(heap, written)) {
+    if (from.at < heap->media->first || !tmf_map_is_free(heap, written)) {
         return TMF_ECORRUPT;
     }
     int error = 0;

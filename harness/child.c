@@ -75,8 +75,48 @@ void *child_shared(size_t size)
     return at == MAP_FAILED ? NULL : at;
 }
 
+/*
+ * The janitor outlives its parent and all of that one's children, whose ends of the pipe are the
+ * last, and then removes the folder. A byte tells it to keep that.
+ */
+static void wait_and_remove(const char *path, int end)
+{
+    char byte;
+    ssize_t got;
+    (void)signal(SIGINT, SIG_IGN);
+    (void)signal(SIGTERM, SIG_IGN);
+    (void)signal(SIGHUP, SIG_IGN);
+    close(STDIN_FILENO);
+    close(STDOUT_FILENO);
+    close(STDERR_FILENO);
+    do {
+        got = read(end, &byte, 1);
+    } while (got < 0 && errno == EINTR);
+    if (got == 0)
+        scratch_remove(path);
+    _exit(EXIT_SUCCESS);
+}
+
+static void start_janitor(struct scratch *scratch)
+{
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) != 0)
+        return;
+    fflush(NULL);
+    pid_t pid = fork();
+    if (pid == 0) {
+        close(ends[1]);
+        wait_and_remove(scratch->path, ends[0]);
+    }
+    close(ends[0]);
+    scratch->janitor = ends[1];
+    if (pid < 0)
+        close(ends[1]);
+}
+
 int scratch_make(const char *dir, struct scratch *out)
 {
+    out->janitor = -1;
     if (!dir)
         dir = getenv("TMPDIR");
     if (!dir || !*dir)
@@ -84,7 +124,31 @@ int scratch_make(const char *dir, struct scratch *out)
     int length = snprintf(out->path, sizeof(out->path), "%s/tmf-XXXXXX", dir);
     if (length < 0 || (size_t)length >= sizeof(out->path))
         return ENAMETOOLONG;
-    return mkdtemp(out->path) ? 0 : errno;
+    if (!mkdtemp(out->path))
+        return errno;
+    start_janitor(out);
+    return 0;
+}
+
+void scratch_keep(const struct scratch *scratch)
+{
+    if (scratch->janitor >= 0)
+        (void)!write(scratch->janitor, "k", 1);
+}
+
+int scratch_check(const struct scratch *scratch)
+{
+    static const char bytes[256 << 10];
+    char path[PATH_MAX];
+    snprintf(path, sizeof(path), "%s/room", scratch->path);
+    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return errno;
+    ssize_t put = write(fd, bytes, sizeof(bytes));
+    int error = put < 0 ? errno : 0;
+    close(fd);
+    unlink(path);
+    return error || put == (ssize_t)sizeof(bytes) ? error : ENOSPC;
 }
 
 int scratch_fresh(const struct scratch *scratch, const char *name, char path[PATH_MAX])
@@ -152,6 +216,22 @@ static int remove_entry(const char *path, const struct stat *about, int kind, st
 {
     (void)about, (void)kind, (void)place;
     return remove(path);
+}
+
+static uint64_t counted; /* by nftw, which hands on nothing */
+
+static int count_entry(const char *path, const struct stat *about, int kind, struct FTW *place)
+{
+    (void)path, (void)place;
+    counted += kind == FTW_F ? (uint64_t)about->st_blocks * 512 : 0;
+    return 0;
+}
+
+uint64_t scratch_size(const char *path)
+{
+    counted = 0;
+    nftw(path, count_entry, 8, FTW_PHYS);
+    return counted;
 }
 
 void scratch_remove(const char *path)

@@ -33,11 +33,23 @@ void child_explain(const struct child_end *end, char *to, size_t size);
 /* Zeroed memory that a child shares with its parent; NULL: none. Never given back. */
 void *child_shared(size_t size);
 
-/* A folder to work in: made under `dir` (NULL: $TMPDIR, or /tmp). 0 or an errno. */
+/*
+ * A folder to work in: made under `dir` (NULL: $TMPDIR, or /tmp). 0 or an errno. However this
+ * process ends, by Ctrl-C or SIGKILL too, and all its children with it, the folder goes; unless it
+ * is kept, for a person to look at.
+ */
 struct scratch {
     char path[PATH_MAX - 64];
+    int janitor; /* its ear; not open: nobody listens */
 };
 int scratch_make(const char *dir, struct scratch *out);
+void scratch_keep(const struct scratch *scratch);
+
+/* Whether one can work there: ENOENT where the folder is gone, ENOSPC where the disk is full. */
+int scratch_check(const struct scratch *scratch);
+
+/* Bytes on the disk of all that is in the folder. */
+uint64_t scratch_size(const char *path);
 
 /* Makes PATH/NAME, empty, whatever was there before; copies the files of a folder into it. */
 int scratch_fresh(const struct scratch *scratch, const char *name, char path[PATH_MAX]);

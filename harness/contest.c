@@ -306,6 +306,8 @@ static int run_one(struct affair *affair, size_t n, const struct scratch *scratc
     }
     double seconds = seconds_of(contest);
     judge_end(affair);
+    if (atomic_load(&affair->board.violations) > 0)
+        result_demand_scratch(result, scratch);
     report_contest(result, contest, seconds);
     if (atomic_load(&affair->board.violations) == 0)
         scratch_remove(folder);
@@ -347,6 +349,8 @@ int contest_run_all(const struct arguments *arguments, struct contest *contest)
     report_waits(result);
     if (result_violations(result) == 0)
         scratch_remove(scratch.path);
+    else
+        scratch_keep(&scratch);
     int status = result_finish(result);
     return held == 0 && status == STATUS_HELD ? STATUS_CANNOT : status;
 }

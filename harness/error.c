@@ -72,11 +72,13 @@ static uint64_t transactions = TRANSACTIONS;
 
 static const struct faults_mutant *mutant;
 static const char *only_call; /* NULL: all */
+static bool one_errno;        /* of each kind of answer that a call may give */
 
-enum { KEY_TRANSACTIONS = 0x200, KEY_MUTANT, KEY_CALL };
+enum { KEY_TRANSACTIONS = 0x200, KEY_MUTANT, KEY_CALL, KEY_ONE_ERRNO };
 static const struct argp_option options[] = {
     {"mutant", KEY_MUTANT, "NAME", 0, "wakes a bug of `tmf list mutants`, which is to be found", 0},
     {"call", KEY_CALL, "NAME", 0, "fails that call alone, as pwrite, memory or room (all)", 0},
+    {"one-errno", KEY_ONE_ERRNO, NULL, 0, "one errno of each call, where others end alike", 0},
     {"transactions", KEY_TRANSACTIONS, "NUMBER", 0, "of a life, from 1 to 1000 (8)", 0},
     {0},
 };
@@ -95,6 +97,10 @@ static const char *find_call(const char *name)
 static bool take(int key, const char *value)
 {
     char *end;
+    if (key == KEY_ONE_ERRNO) {
+        one_errno = true;
+        return true;
+    }
     if (key == KEY_CALL) {
         only_call = find_call(value);
         return only_call != NULL;
@@ -151,6 +157,8 @@ static void report(struct campaign *campaign, const struct error_case *one,
 static void count_case(struct campaign *campaign, const struct error_case *one,
                        struct kill_outcome *outcome)
 {
+    if (!outcome->holds)
+        result_demand_scratch(campaign->result, &campaign->stage->kill.scratch);
     campaign->cases++;
     result_add_cases(campaign->result, 1);
     campaign->timeouts += outcome->timed_out;
@@ -307,13 +315,26 @@ static bool add_item(struct plan *plan, const struct item *item)
     return true;
 }
 
+/* Whether the table has told before of a fault that leads the library the same way. */
+static bool is_told_before(size_t n)
+{
+    const struct faults_row *row = faults_row_at(n);
+    for (size_t before = 0; before < n; before++) {
+        const struct faults_row *other = faults_row_at(before);
+        if (other->call == row->call && other->kind == row->kind && other->answer == row->answer)
+            return true;
+    }
+    return false;
+}
+
 /* One fault of every kind whose call has more than `round` uses. */
 static bool add_round(const struct campaign *campaign, uint64_t round, struct plan *plan)
 {
     const struct faults_row *row;
     bool added = true;
     for (size_t n = 0; added && (row = faults_row_at(n)); n++) {
-        if (only_call && only_call != faults_call_name(row->call))
+        if ((only_call && only_call != faults_call_name(row->call)) ||
+            (one_errno && is_told_before(n)))
             continue;
         for (size_t origin = 0; added && origin < ORIGINS; origin++) {
             uint64_t uses = campaign->origins[origin].uses[row->call];

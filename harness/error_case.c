@@ -13,6 +13,7 @@
 #include "faults/medium.h"
 #include "harness/disk.h"
 #include "harness/error_life.h"
+#include "harness/strategy.h"
 
 #define SHRINK_TRIES 60
 #define CACHE_FOLDER "cache"
@@ -104,7 +105,9 @@ void error_stage_remove(struct error_stage *stage, bool keep)
 {
     if (!stage->disk_error)
         disk_unmount(stage->disk.scratch.path);
-    if (!keep)
+    if (keep)
+        scratch_keep(&stage->kill.scratch);
+    else
         scratch_remove(stage->kill.scratch.path);
 }
 
@@ -242,9 +245,12 @@ static bool judge_medium(struct error_stage *stage, const struct error_case *one
                                    strerror(error));
 }
 
+/* What only outlives the process (undo-mlock) says itself that a failed sync may lose its log. */
 bool error_judge(struct error_stage *stage, const struct error_case *one, struct kill_outcome *out)
 {
-    bool promised = one->life.place.durability != TMF_DURABILITY_PROCESS;
+    const struct workload_place *place = &one->life.place;
+    bool promised = place->durability != TMF_DURABILITY_PROCESS &&
+                    strategy_survives(place->strategy) != TMF_SURVIVES_KILL;
     bool lost = promised && medium_has_lost();
     faults_io_suspend(true);
     medium_follow(false);

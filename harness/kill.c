@@ -147,6 +147,8 @@ static void report(struct campaign *campaign, const struct kill_case *one,
 static void count_case(struct campaign *campaign, const struct kill_case *one,
                        struct kill_outcome *outcome)
 {
+    if (!outcome->holds)
+        result_demand_scratch(campaign->result, &campaign->stage->scratch);
     campaign->cases++;
     result_add_cases(campaign->result, 1);
     campaign->timeouts += outcome->timed_out;
@@ -373,6 +375,8 @@ static int kill_run(const struct arguments *arguments)
     free(seen);
     if (result_violations(result) == 0)
         scratch_remove(stage.scratch.path);
+    else
+        scratch_keep(&stage.scratch);
     return result_finish(result);
 }
 

@@ -77,7 +77,9 @@ static void clear_up(struct replayed *replayed, struct result *result)
     bool keep = result_violations(result) > 0;
     if (replayed->is_error)
         error_stage_remove(&replayed->errors, keep);
-    else if (!keep)
+    else if (keep)
+        scratch_keep(&replayed->stage->scratch);
+    else
         scratch_remove(replayed->stage->scratch.path);
     if (keep)
         fprintf(result_text(result), "the storage, after recovery: %s/case/storage.odb\n",

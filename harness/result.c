@@ -71,6 +71,18 @@ void result_count_violation(struct result *result)
     result->violations++;
 }
 
+void result_demand_scratch(struct result *result, const struct scratch *scratch)
+{
+    int error = scratch_check(scratch);
+    if (!error)
+        return;
+    progress_clear();
+    scratch_remove(scratch->path);
+    exit(command_fail(result->arguments, STATUS_CANNOT,
+                      "working in %s failed: %s; choose another folder by --dir", scratch->path,
+                      strerror(error)));
+}
+
 uint64_t result_cases(const struct result *result)
 {
     return result->cases;

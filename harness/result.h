@@ -16,6 +16,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "harness/child.h"
 #include "harness/command.h"
 #include "harness/workload.h"
 
@@ -32,6 +33,12 @@ void result_fail(struct result *result, const char *name, const char *what, cons
 
 /* One more violation of a kind that was reported already: counted only. */
 void result_count_violation(struct result *result);
+
+/*
+ * Before a violation is believed: ends the program with STATUS_CANNOT where the folder that the
+ * cases work in is gone, or its disk is full. That is nobody's violation.
+ */
+void result_demand_scratch(struct result *result, const struct scratch *scratch);
 
 uint64_t result_cases(const struct result *result);
 uint64_t result_violations(const struct result *result);

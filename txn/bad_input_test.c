@@ -137,6 +137,21 @@ static void odb_bit_63(const struct test_place *place, size_t argument)
     store_header(place, &header);
 }
 
+/* A number that is no multiple any more, or leaves no room for another. */
+static void odb_one_less(const struct test_place *place, size_t argument)
+{
+    struct tmf_file_header header = load_header(place);
+    --*(uint64_t *)(void *)((unsigned char *)&header + argument);
+    store_header(place, &header);
+}
+
+static void odb_zero(const struct test_place *place, size_t argument)
+{
+    struct tmf_file_header header = load_header(place);
+    *(uint64_t *)(void *)((unsigned char *)&header + argument) = 0;
+    store_header(place, &header);
+}
+
 static void odb_last_page(const struct test_place *place, size_t argument)
 {
     (void)argument;
@@ -244,6 +259,11 @@ static const struct bad_files bad_files[] = {
     {"a root size out of reach", odb_bit_63, HEADER(root_size), {0}, TMF_ECORRUPT},
     {"a heap out of reach", odb_bit_63, HEADER(heap_offset), {0}, TMF_ECORRUPT},
     {"an arena that goes on behind the last address", odb_last_page, 0, {0}, TMF_ECORRUPT},
+    {"a size of no whole pages", odb_one_less, HEADER(size), {0}, TMF_ECORRUPT},
+    {"no size", odb_zero, HEADER(size), {0}, TMF_ECORRUPT},
+    {"an address inside of a page", odb_one_less, HEADER(address), {0}, TMF_ECORRUPT},
+    {"no address", odb_zero, HEADER(address), {0}, TMF_ECORRUPT},
+    {"a heap that begins in the root", odb_one_less, HEADER(heap_offset), {0}, TMF_ECORRUPT},
 #if UINTPTR_MAX == UINT32_MAX
     {"an address out of reach", odb_bit_63, HEADER(address), {0}, TMF_ECORRUPT},
 #endif

@@ -227,6 +227,23 @@ static void test_lost_slots_of_a_closed_storage(const struct test_place *place)
     }
 }
 
+/* What the second record tells must not be taken for one of a transaction that is yet to come. */
+static void test_lost_slot_and_first_record(const struct test_place *place)
+{
+    struct test_pair pending;
+    test_calls_use(NULL);
+    make_pending(place, &pending);
+    for (size_t slot = 0; slot < 2; slot++) {
+        test_context("slot %zu and the first record are lost", slot);
+        test_pair_store(place, &pending);
+        fill_sector(place, slot * TMF_LOG_SLOT_SIZE, 0);
+        fill_sector(place, slot * TMF_LOG_SLOT_SIZE + TMF_SECTOR_SIZE, 0);
+        fill_sector(place, record_at(0), 0);
+        check_verdict(place, REFUSED);
+    }
+    test_pair_free(&pending);
+}
+
 /* ---- an end that was lost */
 
 static void test_lost_ends(const struct test_place *place)
@@ -351,6 +368,7 @@ int main(void)
         test_case(test_flipped_bits),
         test_case(test_lost_sectors),
         test_case(test_lost_slots_of_a_closed_storage),
+        test_case(test_lost_slot_and_first_record),
         test_case(test_lost_ends),
         test_case(test_d13_forged_page_numbers),
         test_case(test_d3_stale_records_are_not_applied),

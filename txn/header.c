@@ -67,6 +67,16 @@ int tmf_header_check_identity(const struct tmf_storage *storage,
     return 0;
 }
 
+/* Whether a mapping, a root and a heap can be as it says; a forged header has a good checksum. */
+static bool describes_memory(const struct tmf_file_header *header)
+{
+    return header->size > 0 && header->size <= PTRDIFF_MAX && header->size % TMF_PAGE_SIZE == 0 &&
+           header->address > 0 && header->address % TMF_PAGE_SIZE == 0 &&
+           header->address <= UINTPTR_MAX - header->size && header->heap_offset <= header->size &&
+           header->heap_offset >= TMF_ROOT_OFFSET &&
+           header->root_size <= header->heap_offset - TMF_ROOT_OFFSET;
+}
+
 int tmf_header_check_state(const struct tmf_storage *storage, const struct tmf_file_header *header,
                            uint64_t file_size)
 {
@@ -76,8 +86,7 @@ int tmf_header_check_state(const struct tmf_storage *storage, const struct tmf_f
                         "opening '%s': the checksum of its header is wrong; restore a "
                         "backup",
                         path);
-    if (header->size > PTRDIFF_MAX || header->address > UINTPTR_MAX - header->size ||
-        header->heap_offset > header->size || header->root_size > header->heap_offset)
+    if (!describes_memory(header))
         return tmf_fail(TMF_ECORRUPT,
                         "opening '%s': its header describes what no memory can hold; restore a "
                         "backup",

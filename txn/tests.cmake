@@ -54,3 +54,7 @@ tmf_unit_test(mixed_test mixed_test.c LINKS tmf_txn_test TIMEOUT 600 LABEL seria
 # C11 and C++17, each in its own words.
 tmf_unit_test(header_test header_test.c header_test_cxx.cpp LINKS tmf_txn LABEL serial)
 set_target_properties(header_test PROPERTIES C_STANDARD 11)
+
+foreach(target header_fuzz log_fuzz)
+  tmf_fuzz_target(${target} ${target}.c fuzz_pair.c LINKS tmf_txn PkgConfig::XXHASH)
+endforeach()

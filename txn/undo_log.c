@@ -48,12 +48,14 @@ static bool record_read(const struct tmf_log *log, const unsigned char *sector, 
 int tmf_undo_log_look(const struct tmf_log *log, struct tmf_log_state *state)
 {
     struct tmf_undo_record record;
+    struct tmf_undo_record next;
     bool has_record = record_read_any(log, log->head + record_offset(0), 0, &record);
-    if (has_record && record.sequence > state->sequence)
+    bool has_next = record_read_any(log, log->head + record_offset(1), 1, &next);
+    if ((has_record && record.sequence > state->sequence) ||
+        (has_next && next.sequence > state->sequence))
         return TMF_ECORRUPT; /* the slot it was written under is gone */
     state->pending = has_record && record.sequence == state->sequence;
-    bool has_next = record_read_any(log, log->head + record_offset(1), 1, &record);
-    if (!state->pending && has_next && record.sequence == state->sequence && record.synced > 0)
+    if (!state->pending && has_next && next.sequence == state->sequence && next.synced > 0)
         return TMF_ECORRUPT; /* the first record is gone */
     return 0;
 }

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * For the build that counts what is run (the preset coverage), and no other. gcc's counters reach
+ * their files when a process exits; those of one that ends by _exit, or kills itself as the harness
+ * does at fault points, would be lost, and with them what recovery is tried on. The linker leads
+ * both calls here (--wrap, see CMakeLists.txt). A process that another one kills takes its counters
+ * along.
+ */
+#include <gcov.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <unistd.h>
+
+/* The linker's names. NOLINTBEGIN(bugprone-reserved-identifier) */
+void __real__exit(int status) __attribute__((noreturn));
+int __real_kill(pid_t pid, int signal);
+void __wrap__exit(int status) __attribute__((noreturn));
+int __wrap_kill(pid_t pid, int signal);
+
+/* Where memory may be refused (faults/memory_faults.c), that is over now. */
+void faults_io_suspend(bool wanted) __attribute__((weak));
+
+static void write_counters(void)
+{
+    if (faults_io_suspend)
+        faults_io_suspend(true);
+    __gcov_dump();
+}
+
+void __wrap__exit(int status)
+{
+    write_counters();
+    __real__exit(status);
+}
+
+int __wrap_kill(pid_t pid, int signal)
+{
+    if (pid == getpid() && signal == SIGKILL)
+        write_counters();
+    return __real_kill(pid, signal);
+}
+/* NOLINTEND(bugprone-reserved-identifier) */

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: MIT
+"""What of alloc/ and txn/ was run, from the JSON that gcovr makes of gcc's counters.
+
+    coverage.py table JSON             lines and branches per file, and per layer
+    coverage.py unreached JSON ROWS    the error branches of txn/ that were not reached
+
+An error branch is a line that speaks of an error and was never run, or was run and never went one
+of its ways. ROWS names those that need not be, one a line: FILE | FUNCTION | TEXT | REASON, where
+TEXT is part of the source line, or empty for all of the function, and FUNCTION may be *. Exit
+status 1: one is not in ROWS.
+"""
+import json
+import re
+import sys
+
+LAYERS = ("alloc", "txn")
+SPEAKS_OF_ERRORS = re.compile(r"\berror\b|\berrno\b|\bE[A-Z]{4,}\b|\bTMF_E[A-Z]+\b|\btmf_fail\b")
+# What a bug that was switched on would do is no way of the library's own.
+SWITCHED_ON = re.compile(r"TMF_MUTANT")
+FUNCTION = re.compile(r"^[a-z][^;=]*?\b(\w+)\([^;]*$")
+
+
+def lines_of(file):
+    return [line for line in file["lines"] if not line["gcovr/noncode"]]
+
+
+def count(file):
+    lines = lines_of(file)
+    branches = [branch for line in lines for branch in line["branches"]]
+    return [len(lines), sum(line["count"] > 0 for line in lines),
+            len(branches), sum(branch["count"] > 0 for branch in branches)]
+
+
+def percent(part, whole):
+    return f"{100 * part / whole:.1f}" if whole else "-"
+
+
+def print_row(name, counts):
+    lines, run, branches, taken = counts
+    print(f"{name:<24} {lines:>6} {run:>6} {percent(run, lines):>6}"
+          f" {branches:>9} {taken:>6} {percent(taken, branches):>6}")
+
+
+def print_table(files):
+    print(f"{'file':<24} {'lines':>6} {'run':>6} {'%':>6} {'branches':>9} {'taken':>6} {'%':>6}")
+    for layer in LAYERS:
+        total = [0, 0, 0, 0]
+        for file in sorted(files, key=lambda file: file["file"]):
+            if file["file"].startswith(layer + "/"):
+                counts = count(file)
+                total = [sum(pair) for pair in zip(total, counts)]
+                print_row(file["file"], counts)
+        print_row(layer + ", all", total)
+    return 0
+
+
+def functions_of(source):
+    """The name of the function that each line is in, or near enough."""
+    name, names = "", []
+    for text in source:
+        found = FUNCTION.match(text)
+        name = found.group(1) if found else name
+        names.append(name)
+    return names
+
+
+def unreached_of(file):
+    """(line number, function, text, how) of each error branch that was not reached."""
+    with open(file["file"], encoding="utf-8") as opened:
+        source = opened.read().split("\n")
+    functions = functions_of(source)
+    for line in lines_of(file):
+        number = line["line_number"]
+        text = source[number - 1].strip()
+        one_way = line["count"] > 0 and any(branch["count"] == 0 for branch in line["branches"])
+        if not SPEAKS_OF_ERRORS.search(text) or SWITCHED_ON.search(text):
+            continue
+        if line["count"] == 0 or one_way:
+            yield number, functions[number - 1], text, "one way only" if one_way else "never"
+
+
+def read_rows(path):
+    with open(path, encoding="utf-8") as opened:
+        lines = [line.strip() for line in opened if line.strip() and not line.startswith("#")]
+    return [[part.strip() for part in line.split("|", 3)] for line in lines]
+
+
+def is_allowed(rows, file, function, text):
+    for row in rows:
+        if row[0] in (file, "*") and row[1] in (function, "*") and row[2] in text:
+            row.append("used")
+            return True
+    return False
+
+
+def print_unreached(files, path):
+    rows = read_rows(path)
+    allowed, found = 0, 0
+    for file in sorted(files, key=lambda file: file["file"]):
+        name = file["file"].removeprefix("txn/")
+        if name == file["file"]:
+            continue
+        for number, function, text, how in unreached_of(file):
+            if is_allowed(rows, name, function, text):
+                allowed += 1
+                continue
+            found += 1
+            print(f"txn/{name}:{number}: {function}: {how}: {text}")
+    for row in rows:
+        if len(row) == 4:
+            print(f"{path} allows what was reached: {' | '.join(row[:3])}")
+    print(f"{found} error branches of txn/ were not reached, {allowed} more need not be")
+    return 1 if found else 0
+
+
+def main(arguments):
+    with open(arguments[1], encoding="utf-8") as opened:
+        files = json.load(opened)["files"]
+    if arguments[0] == "table":
+        return print_table(files)
+    return print_unreached(files, arguments[2])
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
