@@ -43,3 +43,12 @@ tmf_unit_test(mixed_test mixed_test.c LINKS tmf_txn_test TIMEOUT 600)
 # C11 and C++17, each in its own words.
 tmf_unit_test(header_test header_test.c header_test_cxx.cpp LINKS tmf_txn)
 set_target_properties(header_test PROPERTIES C_STANDARD 11)
+
+# The locks among processes as a model. It is the same whatever the library is built with.
+if(NOT TMF_SANITIZE AND NOT TMF_CORE_ONLY)
+  find_program(SPIN spin)
+  add_test(NAME lock_model COMMAND ${CMAKE_COMMAND} -DSPIN=${SPIN} -DCC=${CMAKE_C_COMPILER}
+    -DMODEL=${CMAKE_CURRENT_SOURCE_DIR}/lock.pml -DDIR=${CMAKE_CURRENT_BINARY_DIR}/lock_model.dir
+    -P ${CMAKE_CURRENT_SOURCE_DIR}/lock_model.cmake)
+  set_tests_properties(lock_model PROPERTIES SKIP_REGULAR_EXPRESSION "lock_model skipped" COST 40 TIMEOUT 900)
+endif()
