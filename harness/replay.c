@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "harness/error_case.h"
+#include "harness/explore.h"
 #include "harness/progress.h"
 #include "harness/result.h"
 #include "harness/strategy.h"
@@ -90,6 +91,8 @@ static int replay_run(const struct arguments *arguments)
     struct kill_stage kill;
     if (kill_switch_on(arguments) != STATUS_HELD)
         return STATUS_CANNOT;
+    if (explore_is_case(name))
+        return explore_replay(arguments, name);
     if (!parse(name, &replayed))
         return command_fail(arguments, STATUS_USAGE,
                             "'%s' is no case; take the line that reported it, as "

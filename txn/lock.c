@@ -178,7 +178,8 @@ static int wait_to_read(struct tmf_lock *lock, uint64_t deadline)
 
 static bool writer_must_wait(const struct tmf_lock *lock)
 {
-    return lock->writing || lock->entering || lock->readers > 0 || lock->admitted > 0;
+    return lock->writing || (lock->entering && !TMF_MUTANT("entering-unseen")) ||
+           lock->readers > (unsigned)TMF_MUTANT("reader-count") || lock->admitted > 0;
 }
 
 static int wait_to_write(struct tmf_lock *lock, uint64_t deadline)
@@ -272,7 +273,7 @@ void tmf_lock_release(struct tmf_lock *lock, struct tmf_lock_holder *holder)
         lock->writing = false;
         lock->admitted = lock->waiting_readers;
     }
-    if (last)
+    if (last && (was_writing || !TMF_MUTANT("leaving-untold")))
         (void)pthread_cond_broadcast(&lock->changed);
     (void)pthread_mutex_unlock(&lock->mutex);
 }
