@@ -37,6 +37,9 @@ tmf_strategy_test(STRATEGIES undo-mlock PROGRAMS undo_mlock_test)
 # The redo log.
 tmf_strategy_test(STRATEGIES redo-segv redo-scan redo-wp redo-declared PROGRAMS durability_test checkpoint_test)
 
+# The lock by itself, whatever the strategy.
+tmf_unit_test(lock_test lock_test.c LINKS tmf_txn_test)
+
 # All strategies together.
 tmf_unit_test(mixed_test mixed_test.c LINKS tmf_txn_test TIMEOUT 600)
 
