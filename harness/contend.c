@@ -174,7 +174,7 @@ static bool enter(struct contend *self, struct visit *visit)
         contend_waits(self);
     uint64_t began_ns = clock_ns();
     int error = visit_begin(self->storage, visit, manner);
-    uint64_t wait_ns = clock_ns() - began_ns;
+    self->inside_ns = clock_ns();
     step(self);
     if (error) {
         atomic_store(&entry(self)->state, CONTENDER_OUTSIDE);
@@ -186,7 +186,7 @@ static bool enter(struct contend *self, struct visit *visit)
     }
     atomic_store(&entry(self)->state, self->writes ? CONTENDER_WRITING : CONTENDER_READING);
     if (manner == MANNER_WAIT) {
-        count_wait(self, wait_ns, atomic_load(&board->holder_kills) != kills);
+        count_wait(self, self->inside_ns - began_ns, atomic_load(&board->holder_kills) != kills);
         if (self->waits)
             count_overtaking(self);
     }
@@ -198,6 +198,8 @@ static void leave(struct contend *self, struct visit *visit)
 {
     atomic_store(&entry(self)->state, CONTENDER_OUTSIDE);
     visit_end(visit);
+    waits_add(&self->board->waits[self->writes ? HOLD_WRITE : HOLD_READ],
+              clock_ns() - self->inside_ns);
     step(self);
     int error = tmf_wait(self->storage, self->ticket);
     if (error)

@@ -50,8 +50,17 @@ struct contender {
 };
 
 /* All waits for the lock; again by who waits; again those during which a lock holder was killed;
- * and the time from the kill of a holder to the next one inside. */
-enum wait_kind { WAIT_ANY, WAIT_READ, WAIT_WRITE, WAIT_KILL, WAIT_TAKEOVER, WAIT_KINDS };
+ * the time from the kill of a holder to the next one inside; and how long it was held. */
+enum wait_kind {
+    WAIT_ANY,
+    WAIT_READ,
+    WAIT_WRITE,
+    WAIT_KILL,
+    WAIT_TAKEOVER,
+    HOLD_READ,
+    HOLD_WRITE,
+    WAIT_KINDS
+};
 
 /* Zeroed at first. Lies in child_shared() memory. */
 struct board {
@@ -115,6 +124,7 @@ struct contend {
     uint64_t turns;                          /* so many and no more; 0: until the board says stop */
     uint64_t ticket;                         /* of its last commit */
     uint64_t entries_before[CONTENDERS_MAX]; /* of all, when it began to wait */
+    uint64_t inside_ns;                      /* since when it is */
     bool is_told; /* when it waits, by who sees it stand still; else it takes a begin for a wait */
     bool waits;   /* it does since, or did on its way in */
     void (*at_stage)(struct contend *self, enum stage stage,
