@@ -65,6 +65,11 @@ void disk_watch_step(const char *where)
     watch.where = where;
 }
 
+static void step_at_point(size_t n)
+{
+    disk_watch_step(faults_point_at(n)->name);
+}
+
 /* ---- names and descriptors */
 
 static uint32_t file_of(int fd)
@@ -373,7 +378,7 @@ int disk_watch_start(struct disk_events *events, const char *folder, uint64_t se
     for (size_t n = 0; n < DISK_NAMES; n++)
         watch.names[n] = DISK_NO_FILE;
     tmf_io = &watching;
-    faults_points_watch(disk_watch_step);
+    faults_points_watch(step_at_point);
     return 0;
 }
 

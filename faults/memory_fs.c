@@ -105,6 +105,11 @@ static void step(const char *where)
     fs.where = where;
 }
 
+static void step_at_point(size_t n)
+{
+    step(faults_point_at(n)->name);
+}
+
 /* ---- loading */
 
 static void load_unit(struct memory_file *file, uint64_t unit, const struct disk_version *version)
@@ -524,7 +529,7 @@ void memory_fs_use(bool wanted)
 void memory_fs_record(struct disk_events *events)
 {
     fs.record = events;
-    faults_points_watch(events ? step : NULL);
+    faults_points_watch(events ? step_at_point : NULL);
 }
 
 void memory_fs_trace(FILE *to)

@@ -21,6 +21,9 @@ static const struct faults_mutant mutants[] = {
     {"interrupted-read", "a read that a signal interrupts fails"},
     {"unlogged-page", "a page becomes writable though the log has no room for it"},
     {"folder-left-open", "a folder that cannot be synced is not closed"},
+    {"entering-unseen", "a writer does not see that another thread is on its way in"},
+    {"leaving-untold", "the last reader leaves and wakes nobody"},
+    {"reader-count", "a writer takes one reader inside for none"},
 };
 #define MUTANT_COUNT (sizeof(mutants) / sizeof(mutants[0]))
 

@@ -115,7 +115,7 @@ static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "points are hit in signal handlers");
 static _Atomic(uint64_t) *hits; /* POINT_COUNT of them, shared with children */
 static _Atomic(size_t) deadly_point = POINT_COUNT;
 static _Atomic(uint64_t) deadly_hit;
-static void (*_Atomic watcher)(const char *name);
+static void (*_Atomic watcher)(size_t n);
 
 /* libfiu's callback. It never lets a point fail: it counts, or it kills. */
 static int on_point(const char *name, int *failnum, void **failinfo, unsigned int *flags)
@@ -125,9 +125,9 @@ static int on_point(const char *name, int *failnum, void **failinfo, unsigned in
     uint64_t hit = atomic_fetch_add(&hits[n], 1) + 1;
     if (n == atomic_load(&deadly_point) && hit == atomic_load(&deadly_hit))
         kill(getpid(), SIGKILL);
-    void (*watch)(const char *) = atomic_load(&watcher);
+    void (*watch)(size_t) = atomic_load(&watcher);
     if (watch)
-        watch(points[n].name);
+        watch(n);
     return 0;
 }
 
@@ -196,4 +196,9 @@ int faults_die_at(const char *name, uint64_t hit)
     atomic_store(&deadly_hit, hit);
     atomic_store(&deadly_point, n);
     return 0;
+}
+
+void faults_points_watch(void (*watch)(size_t n))
+{
+    atomic_store(&watcher, watch);
 }

@@ -43,7 +43,7 @@ void faults_points_reset(void);
  * The last call counts. ENOENT: no such point; EINVAL: hit is 0. */
 int faults_die_at(const char *name, uint64_t hit);
 
-/* [signal] Called at every hit of every point; NULL: not any more. */
-void faults_points_watch(void (*watch)(const char *name));
+/* From now on, every hit is told to `watch`, wherever the point stands; NULL: to nobody. */
+void faults_points_watch(void (*watch)(size_t n));
 
 #endif

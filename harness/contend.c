@@ -132,6 +132,34 @@ static void count_wait(struct contend *self, uint64_t wait_ns, bool spans_kill)
         waits_add(&waits[WAIT_KILL], wait_ns);
 }
 
+void contend_waits(struct contend *self)
+{
+    const struct board *board = self->board;
+    if (self->waits)
+        return;
+    self->waits = true;
+    for (size_t n = 0; n < board->contender_count; n++)
+        self->entries_before[n] = atomic_load(&board->contenders[n].entries);
+}
+
+/* Readers come first on the board, writers after the last of them. */
+static void count_overtaking(struct contend *self)
+{
+    struct board *board = self->board;
+    uint64_t generations = 0, by_writers = 0;
+    for (size_t n = 0; n < board->contender_count; n++) {
+        uint64_t entries = atomic_load(&board->contenders[n].entries) - self->entries_before[n];
+        if (n >= board->reader_count)
+            by_writers += entries;
+        else if (entries > generations)
+            generations = entries;
+    }
+    if (self->writes)
+        board_raise(&board->generations_max, generations);
+    else
+        board_raise(&board->writers_max, by_writers);
+}
+
 /* False: not inside. */
 static bool enter(struct contend *self, struct visit *visit)
 {
@@ -141,9 +169,12 @@ static bool enter(struct contend *self, struct visit *visit)
         manner = self->turn % 2 ? MANNER_TRY : MANNER_TIMED;
     atomic_store(&entry(self)->state, CONTENDER_WAITING);
     uint64_t kills = atomic_load(&board->holder_kills);
+    self->waits = false;
+    if (!self->is_told)
+        contend_waits(self);
     uint64_t began_ns = clock_ns();
     int error = visit_begin(self->storage, visit, manner);
-    uint64_t wait_ns = clock_ns() - began_ns;
+    self->inside_ns = clock_ns();
     step(self);
     if (error) {
         atomic_store(&entry(self)->state, CONTENDER_OUTSIDE);
@@ -154,8 +185,12 @@ static bool enter(struct contend *self, struct visit *visit)
         return false;
     }
     atomic_store(&entry(self)->state, self->writes ? CONTENDER_WRITING : CONTENDER_READING);
-    if (manner == MANNER_WAIT)
-        count_wait(self, wait_ns, atomic_load(&board->holder_kills) != kills);
+    if (manner == MANNER_WAIT) {
+        count_wait(self, self->inside_ns - began_ns, atomic_load(&board->holder_kills) != kills);
+        if (self->waits)
+            count_overtaking(self);
+    }
+    atomic_fetch_add(&entry(self)->entries, 1);
     return true;
 }
 
@@ -163,6 +198,8 @@ static void leave(struct contend *self, struct visit *visit)
 {
     atomic_store(&entry(self)->state, CONTENDER_OUTSIDE);
     visit_end(visit);
+    waits_add(&self->board->waits[self->writes ? HOLD_WRITE : HOLD_READ],
+              clock_ns() - self->inside_ns);
     step(self);
     int error = tmf_wait(self->storage, self->ticket);
     if (error)
@@ -318,7 +355,7 @@ void contend_run(struct contend *self)
     do {
         take_turn(self);
         self->turn++;
-    } while (!atomic_load(&self->board->stop));
+    } while (!atomic_load(&self->board->stop) && self->turn != self->turns);
 }
 
 /* ---- the watch */

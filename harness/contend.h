@@ -43,14 +43,24 @@ enum contender_state {
 };
 
 struct contender {
-    _Atomic uint64_t steps; /* grows with whatever it gets done */
-    _Atomic int state;      /* enum contender_state */
-    _Atomic bool dying;     /* SIGKILL is on its way: what it says of itself counts no longer */
+    _Atomic uint64_t steps;   /* grows with whatever it gets done */
+    _Atomic int state;        /* enum contender_state */
+    _Atomic bool dying;       /* SIGKILL is on its way: what it says of itself counts no longer */
+    _Atomic uint64_t entries; /* so often it got in */
 };
 
 /* All waits for the lock; again by who waits; again those during which a lock holder was killed;
- * and the time from the kill of a holder to the next one inside. */
-enum wait_kind { WAIT_ANY, WAIT_READ, WAIT_WRITE, WAIT_KILL, WAIT_TAKEOVER, WAIT_KINDS };
+ * the time from the kill of a holder to the next one inside; and how long it was held. */
+enum wait_kind {
+    WAIT_ANY,
+    WAIT_READ,
+    WAIT_WRITE,
+    WAIT_KILL,
+    WAIT_TAKEOVER,
+    HOLD_READ,
+    HOLD_WRITE,
+    WAIT_KINDS
+};
 
 /* Zeroed at first. Lies in child_shared() memory. */
 struct board {
@@ -63,9 +73,12 @@ struct board {
     _Atomic uint64_t holder_kills; /* lock holders killed */
     _Atomic uint64_t recoveries;   /* of what they left */
     _Atomic uint64_t violations;
-    char what[1024]; /* the first of them */
+    /* The longest waits, counted in what others did meanwhile: how often the same reader got in
+     * while a writer waited (generations of readers), and how many writers while a reader did. */
+    _Atomic uint64_t generations_max, writers_max;
+    char what[1024]; /* the first violation */
     struct waits waits[WAIT_KINDS];
-    size_t contender_count;
+    size_t contender_count, reader_count; /* the readers come first */
     struct contender contenders[CONTENDERS_MAX];
 };
 
@@ -106,9 +119,14 @@ struct contend {
     struct oracle *oracle; /* its own */
     size_t number;         /* of the contender on the board */
     bool writes;
-    uint64_t life;   /* so many had this number before; for drawing */
-    uint64_t turn;   /* likewise; starts at 0 */
-    uint64_t ticket; /* of its last commit */
+    uint64_t life;                           /* so many had this number before; for drawing */
+    uint64_t turn;                           /* likewise; starts at 0 */
+    uint64_t turns;                          /* so many and no more; 0: until the board says stop */
+    uint64_t ticket;                         /* of its last commit */
+    uint64_t entries_before[CONTENDERS_MAX]; /* of all, when it began to wait */
+    uint64_t inside_ns;                      /* since when it is */
+    bool is_told; /* when it waits, by who sees it stand still; else it takes a begin for a wait */
+    bool waits;   /* it does since, or did on its way in */
     void (*at_stage)(struct contend *self, enum stage stage,
                      const struct visit *visit); /* or NULL */
     void *context;
@@ -117,6 +135,9 @@ struct contend {
 /* Goes in and out until the board says stop, at least once. A writer makes a few transactions each
  * time. */
 void contend_run(struct contend *self);
+
+/* It begins to wait: whoever gets in from here on overtakes it. */
+void contend_waits(struct contend *self);
 
 /* Makes the stores of a transaction that is never to be committed. 0 or an error of the library. */
 int contend_store_wrongly(struct contend *self, const struct visit *visit);

@@ -271,6 +271,7 @@ static void hold(struct affair *affair)
 {
     struct contest *contest = affair->contest;
     affair->board.contender_count = contest->readers + contest->writers;
+    affair->board.reader_count = contest->readers;
     affair->board.readers_go_on =
         contest->processes > 1 && strategy_readers_go_on(contest->place.strategy);
     for (size_t n = 0; n < contest->processes; n++)

@@ -12,12 +12,14 @@ static const char *const kind_names[WAIT_KINDS] = {
     [WAIT_WRITE] = "of writers",
     [WAIT_KILL] = "a lock holder was killed meanwhile",
     [WAIT_TAKEOVER] = "from its kill to the next one inside",
+    [HOLD_READ] = "held by readers",
+    [HOLD_WRITE] = "held by writers",
 };
 
-#define HEAD "%-14s %-10s %-9s %7s %-9s %7s %7s %12s %7s %9s %7s %5s %10s %8s\n"
+#define HEAD "%-14s %-10s %-9s %7s %-9s %7s %7s %12s %7s %9s %7s %9s %5s %10s %8s\n"
 #define LINE                                                                                       \
-    "%-14s %-10s %-9s %7zu %-9s %7zu %7zu %12" PRIu64 " %7.0f %9" PRIu64 " %7.0f %5" PRIu64        \
-    " %10" PRIu64 " %8.2f\n"
+    "%-14s %-10s %-9s %7zu %-9s %7zu %7zu %12" PRIu64 " %7.0f %9" PRIu64                           \
+    " %7.0f %4.2f %4.2f %5" PRIu64 " %10" PRIu64 " %8.2f\n"
 #define WAITS_HEAD "%-14s %-10s %-9s %-36s %9s %9s %9s %9s\n"
 #define WAITS_LINE "%-14s %-10s %-9s %-36s %9" PRIu64 " %9.0f %9.0f %9.0f\n"
 
@@ -26,8 +28,8 @@ void report_head(struct result *result)
     json_object_set_new(result_metrics(result), "runs", json_array());
     json_object_set_new(result_metrics(result), "waits", json_array());
     fprintf(result_text(result), HEAD, "strategy", "durability", "index", "quantum", "workload",
-            "readers", "writers", "transactions", "per s", "reads", "per s", "kills", "violations",
-            "seconds");
+            "readers", "writers", "transactions", "per s", "reads", "per s", "fairness", "kills",
+            "violations", "seconds");
 }
 
 static uint64_t cases_of(const struct board *board)
@@ -38,6 +40,15 @@ static uint64_t cases_of(const struct board *board)
 static void append(struct result *result, const char *list, json_t *entry)
 {
     json_array_append_new(json_object_get(result_metrics(result), list), entry);
+}
+
+/* Among the contenders from one number to another: of how often they got in. */
+static double fairness(const struct board *board, size_t from, size_t to)
+{
+    uint64_t got[CONTENDERS_MAX];
+    for (size_t n = from; n < to; n++)
+        got[n - from] = board->contenders[n].entries;
+    return fairness_of(got, to - from);
 }
 
 static void append_run(struct result *result, const struct contest *contest, double seconds)
@@ -54,11 +65,16 @@ static void append_run(struct result *result, const struct contest *contest, dou
         {"transactions", board->transactions}, {"reads", board->reads},
         {"refused", board->refused},           {"kills", contest->kills_made},
         {"holder_kills", board->holder_kills}, {"recoveries", board->recoveries},
-        {"violations", board->violations},
+        {"violations", board->violations},     {"generations_max", board->generations_max},
+        {"writers_max", board->writers_max},
     };
     json_t *run = place_describe(place);
     for (size_t n = 0; n < sizeof(counts) / sizeof(counts[0]); n++)
         json_object_set_new(run, counts[n].key, json_integer((json_int_t)counts[n].count));
+    json_object_set_new(run, "fairness_readers",
+                        json_real(fairness(board, 0, board->reader_count)));
+    json_object_set_new(run, "fairness_writers",
+                        json_real(fairness(board, board->reader_count, board->contender_count)));
     json_object_set_new(run, "seconds", json_real(seconds));
     json_object_set_new(run, "wait_p50_us", json_real(waits_quantile_us(waits, 0.5)));
     json_object_set_new(run, "wait_p99_us", json_real(waits_quantile_us(waits, 0.99)));
@@ -66,20 +82,34 @@ static void append_run(struct result *result, const struct contest *contest, dou
     append(result, "runs", run);
 }
 
+/* [[the longest that a bucket may hold, how many it holds], ...] */
+static json_t *buckets_of(const struct waits *waits)
+{
+    json_t *buckets = json_array();
+    uint64_t count, most_ns;
+    for (size_t bucket = 0; waits_next(waits, &bucket, &count, &most_ns);)
+        json_array_append_new(buckets,
+                              json_pack("[f, I]", (double)most_ns / 1e3, (json_int_t)count));
+    return buckets;
+}
+
+static json_t *describe_waits(const struct contest *contest, size_t kind)
+{
+    const struct waits *waits = &contest->board->waits[kind];
+    const struct workload_place *place = &contest->place;
+    return json_pack("{s:s, s:s, s:s, s:s, s:I, s:f, s:f, s:f, s:o}", "strategy", place->strategy,
+                     "durability", durability_name(place->durability), "workload",
+                     place->workload->name, "kind", kind_names[kind], "count",
+                     (json_int_t)waits_count(waits), "p50_us", waits_quantile_us(waits, 0.5),
+                     "p99_us", waits_quantile_us(waits, 0.99), "max_us",
+                     waits_quantile_us(waits, 1), "buckets_us", buckets_of(waits));
+}
+
 static void append_waits(struct result *result, const struct contest *contest)
 {
     for (size_t kind = 0; kind < WAIT_KINDS; kind++) {
-        const struct waits *waits = &contest->board->waits[kind];
-        uint64_t count = waits_count(waits);
-        if (count > 0)
-            append(result, "waits",
-                   json_pack("{s:s, s:s, s:s, s:s, s:I, s:f, s:f, s:f}", "strategy",
-                             contest->place.strategy, "durability",
-                             durability_name(contest->place.durability), "workload",
-                             contest->place.workload->name, "kind", kind_names[kind], "count",
-                             (json_int_t)count, "p50_us", waits_quantile_us(waits, 0.5), "p99_us",
-                             waits_quantile_us(waits, 0.99), "max_us",
-                             waits_quantile_us(waits, 1)));
+        if (waits_count(&contest->board->waits[kind]) > 0)
+            append(result, "waits", describe_waits(contest, kind));
     }
 }
 
@@ -116,7 +146,9 @@ void report_contest(struct result *result, const struct contest *contest, double
     fprintf(to, LINE, place->strategy, durability_name(place->durability), place->index,
             place->quantum, place->workload->name, contest->readers, contest->writers,
             board->transactions, (double)board->transactions / seconds, board->reads,
-            (double)board->reads / seconds, contest->kills_made, board->violations, seconds);
+            (double)board->reads / seconds, fairness(board, 0, board->reader_count),
+            fairness(board, board->reader_count, board->contender_count), contest->kills_made,
+            board->violations, seconds);
     fflush(to);
     if (board->violations > 0)
         fail(result, contest);
@@ -137,7 +169,7 @@ void report_waits(struct result *result)
     size_t n;
     const json_t *entry;
     FILE *to = result_text(result);
-    fprintf(to, "\n" WAITS_HEAD, "strategy", "durability", "workload", "waits for the lock",
+    fprintf(to, "\n" WAITS_HEAD, "strategy", "durability", "workload", "waits for the lock, holds",
             "count", "p50, us", "p99, us", "max, us");
     json_array_foreach(json_object_get(result_metrics(result), "waits"), n, entry)
     {

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "harness/error_case.h"
+#include "harness/explore.h"
 #include "harness/power_campaign.h"
 #include "harness/progress.h"
 #include "harness/result.h"
@@ -133,6 +134,8 @@ static int replay_run(const struct arguments *arguments)
         return STATUS_CANNOT;
     if (power_case_parse(name, &power))
         return replay_power(arguments, &power);
+    if (explore_is_case(name))
+        return explore_replay(arguments, name);
     if (!parse(name, &replayed))
         return command_fail(arguments, STATUS_USAGE,
                             "'%s' is no case; take the line that reported it, as "

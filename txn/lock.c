@@ -1,5 +1,44 @@
 /* SPDX-License-Identifier: MIT */
-/* See lock.h for the states, the order and the rules. */
+/*
+ * See lock.h for what it promises.
+ *
+ * States, of the lock of one process. Each arrow has a name, by which lock_test.c tries it.
+ *
+ *                 ┌──────────── refused ◀───────────┐
+ *                 ▼                                 │ what `entered` returns, or a wait that ends
+ *        ┌────▶ FREE ── enters to read, write ──▶ ENTERING
+ *        │                                       ╱        ╲
+ *   last leaves,                    reads       ╱          ╲  writes
+ *   writer ends                                ▼            ▼
+ *        │            ┌── joins ──▶ READING (readers > 0)  WRITING
+ *        │            └── leaves ◀──── │                    │
+ *        └─────────────────────────────┴────────────────────┘
+ *
+ * A thread that may not enter waits, and a begin that would not wait is told EBUSY:
+ *
+ *   waits for the writer    a reader or writer, in WRITING and ENTERING
+ *   waits for the readers   a writer, in READING
+ *   waits behind a writer   a reader, in READING, while a writer waits
+ *   waits for the drain     a reader, in READING, where the generation inside is stale, or wanted
+ *                           outside; the last that leaves lets it in
+ *   is admitted             a reader that waits as a writer ends goes before the writers that wait,
+ *                           and before a reader that comes later
+ *   is next                 writers that wait get in as they came
+ *   gives up                at its deadline; whoever waited behind it is woken
+ *
+ * So a writer waits for each writer before it and one generation of readers after each; a reader,
+ * for the writer that is inside. (Among processes, turnstile and gate see to that.)
+ *
+ * Order: the mutex, then nothing. It is let go of while `entered` runs and a flock is waited for;
+ * what is done under it, giving locks back, never waits. ENTERING keeps everybody else out
+ * meanwhile.
+ *
+ * Lifetime: a reader's holder belongs to the lock and is never freed before it, so that a second
+ * end finds it inactive; a writer's is part of the storage. A waiter is on the stack of the thread
+ * that waits, in the queue for no longer. A lock is destroyed when nobody is inside or waits
+ * (tmf_lock_in_use()). In a child of fork() it is never touched again: its mutex may be held by a
+ * thread that is not there.
+ */
 #include "txn/lock.h"
 
 #include <errno.h>
@@ -56,6 +95,7 @@ int tmf_lock_init(struct tmf_lock *lock, struct tmf_process_lock process, bool w
 {
     *lock = (struct tmf_lock){
         .process = process, .writers_alone = writers_alone, .hooks = hooks, .context = context};
+    lock->last_writer = &lock->first_writer;
     pthread_condattr_t monotonic;
     int error = pthread_mutex_init(&lock->mutex, NULL);
     if (error)
@@ -144,7 +184,7 @@ static bool reader_must_wait(struct tmf_lock *lock, bool admitted)
 {
     if (lock->writing || lock->entering)
         return true;
-    if (lock->waiting_writers > 0 && !admitted)
+    if (lock->first_writer && !admitted)
         return true;
     if (lock->readers > 0 && lock->hooks->is_stale(lock->context))
         return true;
@@ -160,34 +200,55 @@ static int wait_to_join(struct tmf_lock *lock, uint64_t deadline)
     return ask_again && error == ETIMEDOUT ? 0 : error;
 }
 
-/* Waits until a reader may enter. A reader that waits when a writer ends is admitted before the
- * writers that wait. */
+/* Waits until a reader may enter. One that waits when a writer ends is admitted: it goes before the
+ * writers that wait, and before the readers that come later. */
 static int wait_to_read(struct tmf_lock *lock, uint64_t deadline)
 {
     int error = 0;
+    unsigned era = lock->era;
     lock->waiting_readers++;
-    while (!error && reader_must_wait(lock, lock->admitted > 0))
+    while (!error && reader_must_wait(lock, lock->era != era))
         error = wait_to_join(lock, deadline);
     lock->waiting_readers--;
-    if (lock->admitted > 0)
+    if (lock->era != era)
         lock->admitted--;
     if (error)
         (void)pthread_cond_broadcast(&lock->changed);
     return error;
 }
 
-static bool writer_must_wait(const struct tmf_lock *lock)
+static void queue_writer(struct tmf_lock *lock, struct tmf_lock_waiter *waiter)
 {
-    return lock->writing || lock->entering || lock->readers > 0 || lock->admitted > 0;
+    waiter->next = NULL;
+    *lock->last_writer = waiter;
+    lock->last_writer = &waiter->next;
+}
+
+static void unqueue_writer(struct tmf_lock *lock, const struct tmf_lock_waiter *waiter)
+{
+    struct tmf_lock_waiter **at = &lock->first_writer;
+    while (*at != waiter)
+        at = &(*at)->next;
+    *at = waiter->next;
+    if (!*at)
+        lock->last_writer = at;
+}
+
+static bool writer_must_wait(const struct tmf_lock *lock, const struct tmf_lock_waiter *waiter)
+{
+    return lock->writing || (lock->entering && !TMF_MUTANT("entering-unseen")) ||
+           lock->readers > (unsigned)TMF_MUTANT("reader-count") || lock->admitted > 0 ||
+           lock->first_writer != waiter;
 }
 
 static int wait_to_write(struct tmf_lock *lock, uint64_t deadline)
 {
     int error = 0;
-    lock->waiting_writers++;
-    while (!error && writer_must_wait(lock))
+    struct tmf_lock_waiter self;
+    queue_writer(lock, &self);
+    while (!error && writer_must_wait(lock, &self))
         error = wait_changed(lock, deadline);
-    lock->waiting_writers--;
+    unqueue_writer(lock, &self);
     if (error)
         (void)pthread_cond_broadcast(&lock->changed);
     return error;
@@ -270,9 +331,10 @@ void tmf_lock_release(struct tmf_lock *lock, struct tmf_lock_holder *holder)
         leave_processes(lock, was_writing);
     if (was_writing) {
         lock->writing = false;
+        lock->era++;
         lock->admitted = lock->waiting_readers;
     }
-    if (last)
+    if (last && (was_writing || !TMF_MUTANT("leaving-untold")))
         (void)pthread_cond_broadcast(&lock->changed);
     (void)pthread_mutex_unlock(&lock->mutex);
 }
@@ -280,7 +342,7 @@ void tmf_lock_release(struct tmf_lock *lock, struct tmf_lock_holder *holder)
 bool tmf_lock_in_use(struct tmf_lock *lock)
 {
     (void)pthread_mutex_lock(&lock->mutex);
-    bool in_use = lock->holders || lock->entering || lock->waiting_readers || lock->waiting_writers;
+    bool in_use = lock->holders || lock->entering || lock->waiting_readers || lock->first_writer;
     (void)pthread_mutex_unlock(&lock->mutex);
     return in_use;
 }

@@ -2,16 +2,10 @@
 /*
  * Many readers or one writer: among the threads of a process by a mutex, among processes by flock.
  *
- * Threads. States of a lock (readers = threads inside as readers):
- *
- *        read begin            write begin
- *   ┌──────────────── FREE ────────────────┐      begin goes through ENTERING (the first thread of
- *   ▼                                      ▼      the process takes the flock; others wait), and
- *  READING (readers > 0)            WRITING       comes back to FREE if that fails.
- *   └───── last end ──▶ FREE ◀─── end ─────┘
+ * Threads. The states are in lock.c.
  *
  *  - a waiting writer stops new readers; when a writer ends, the readers that waited by then go
- *    first (`admitted`): neither side starves the other
+ *    first (`admitted`), and writers go in turn: nobody starves
  *  - a generation of readers that overlap each other without end would keep the flock for ever; so
  *    after every GENERATION_JOINS newcomers the next one looks at the gate, and if a writer of
  *    another process waits there, it lets the generation drain first
@@ -46,6 +40,11 @@ struct tmf_lock_holder {
     _Atomic bool active; /* inside */
 };
 
+/* A writer that waits. */
+struct tmf_lock_waiter {
+    struct tmf_lock_waiter *next;
+};
+
 struct tmf_lock_hooks;
 
 struct tmf_lock {
@@ -55,8 +54,11 @@ struct tmf_lock {
     bool writers_alone; /* a writer keeps the readers of other processes out */
     const struct tmf_lock_hooks *hooks;
     void *context; /* of the hooks */
-    unsigned readers, waiting_readers, waiting_writers, admitted, joins;
+    unsigned readers, waiting_readers, joins;
+    unsigned admitted; /* of waiting_readers: who wait since before the last writer ended */
+    unsigned era;      /* writers that have ended */
     bool writing, entering;
+    struct tmf_lock_waiter *first_writer, **last_writer; /* that waits, in turn */
     struct tmf_lock_holder *holders;
     struct tmf_lock_holder *free_holders; /* of readers, kept so that a second end is noticed */
 };

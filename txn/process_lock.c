@@ -1,5 +1,18 @@
 /* SPDX-License-Identifier: MIT */
-/* See process_lock.h. */
+/*
+ * See process_lock.h. States of a process, each arrow a function; lock_test.c tries every arrow
+ * against every state of another process, lock.pml all their interleavings.
+ *
+ *              share                          write
+ *     SHARED ◀─────── NOTHING ─────────────────────────────▶ WRITER
+ *        │   unshare ▶   ▲               unwrite                │ ▲
+ *        │               └──────────────────────────────────────┤ │ not_alone
+ *        │                                                alone ▼ │
+ *        └─ ─ ─ with WRITER in hand: alone_to_shared ◀───────  ALONE
+ *
+ * Two that are SHARED go together, and so do SHARED and WRITER; all else excludes each other.
+ * Whatever a process holds, it holds through its own open files: what dies lets go.
+ */
 #include "txn/process_lock.h"
 
 #include <errno.h>

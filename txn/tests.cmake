@@ -48,6 +48,9 @@ tmf_strategy_test(STRATEGIES redo-wp PROGRAMS segments_test LABEL serial)
 # The redo log.
 tmf_strategy_test(STRATEGIES redo-segv redo-scan redo-wp redo-declared PROGRAMS durability_test checkpoint_test)
 
+# The lock by itself, whatever the strategy.
+tmf_unit_test(lock_test lock_test.c LINKS tmf_txn_test)
+
 # All strategies together.
 tmf_unit_test(mixed_test mixed_test.c LINKS tmf_txn_test TIMEOUT 600 LABEL serial)
 
@@ -58,3 +61,12 @@ set_target_properties(header_test PROPERTIES C_STANDARD 11)
 foreach(target header_fuzz log_fuzz)
   tmf_fuzz_target(${target} ${target}.c fuzz_pair.c LINKS tmf_txn PkgConfig::XXHASH)
 endforeach()
+
+# The locks among processes as a model. It is the same whatever the library is built with.
+if(NOT TMF_SANITIZE AND NOT TMF_CORE_ONLY)
+  find_program(SPIN spin)
+  add_test(NAME lock_model COMMAND ${CMAKE_COMMAND} -DSPIN=${SPIN} -DCC=${CMAKE_C_COMPILER}
+    -DMODEL=${CMAKE_CURRENT_SOURCE_DIR}/lock.pml -DDIR=${CMAKE_CURRENT_BINARY_DIR}/lock_model.dir
+    -P ${CMAKE_CURRENT_SOURCE_DIR}/lock_model.cmake)
+  set_tests_properties(lock_model PROPERTIES SKIP_REGULAR_EXPRESSION "lock_model skipped" COST 40 TIMEOUT 900)
+endif()

@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * See schedule.h. Only the thread whose turn it is looks at what is here, and the semaphore that
+ * gives the turn on orders that.
+ */
+#include "faults/schedule.h"
+
+#include <errno.h>
+#include <semaphore.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "faults/points.h"
+
+#define STEP_NS       UINT64_C(10000) /* that a step takes */
+#define CHANGES_KEPT  24
+#define NOBODY        SCHEDULE_THREADS_MAX
+#define HASH_MULTIPLY UINT64_C(0x9e3779b97f4a7c15)
+
+enum state { READY, WAITING, LEFT };
+
+struct thread {
+    sem_t turn;
+    enum state state;
+    const void *thing; /* waited for */
+    uint64_t until_ns;
+    bool timed_out;
+    int64_t priority;
+};
+
+struct change {
+    unsigned thread, what;
+};
+
+static struct {
+    const struct schedule_plan *plan;
+    struct schedule_outcome outcome;
+    struct thread threads[SCHEDULE_THREADS_MAX];
+    unsigned count, current;
+    unsigned what[SCHEDULE_THREADS_MAX]; /* the step that each is about to make */
+    uint64_t now_ns;
+    int64_t lowest; /* priority */
+    uint64_t changes_at[SCHEDULE_DEPTH_MAX];
+    struct change changes[CHANGES_KEPT];
+    uint64_t change_count;
+} world;
+
+static _Thread_local unsigned me; /* the thread's number, plus one; 0: takes no part */
+
+/* ---- numbers that the seed draws */
+
+static uint64_t draw(uint64_t number)
+{
+    uint64_t x = (world.plan->seed + 1) * HASH_MULTIPLY + number;
+    x = (x ^ (x >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+    x = (x ^ (x >> 27)) * UINT64_C(0x94d049bb133111eb);
+    return x ^ (x >> 31);
+}
+
+/* Priorities are a permutation, above those of the changes. */
+static void draw_priorities(void)
+{
+    for (unsigned n = 0; n < world.count; n++) {
+        unsigned other = (unsigned)(draw(n) % (n + 1));
+        world.threads[n].priority = world.threads[other].priority;
+        world.threads[other].priority = (int64_t)SCHEDULE_DEPTH_MAX + n;
+    }
+    for (unsigned n = 0; n + 1 < world.plan->depth; n++)
+        world.changes_at[n] = 1 + draw(SCHEDULE_THREADS_MAX + n) % (world.plan->length + 1);
+}
+
+/* ---- who goes on */
+
+static bool can_go_on(struct thread *thread)
+{
+    if (thread->state == WAITING && thread->until_ns <= world.now_ns) {
+        thread->state = READY;
+        thread->timed_out = true;
+    }
+    return thread->state == READY;
+}
+
+static bool pass_time(void)
+{
+    uint64_t first = SCHEDULE_FOREVER;
+    for (unsigned n = 0; n < world.count; n++) {
+        const struct thread *thread = &world.threads[n];
+        if (thread->state == WAITING && thread->until_ns < first)
+            first = thread->until_ns;
+    }
+    world.now_ns = first;
+    return first != SCHEDULE_FOREVER;
+}
+
+static unsigned pick_by_priority(void)
+{
+    unsigned best = NOBODY;
+    for (unsigned n = 0; n < world.count; n++) {
+        if (can_go_on(&world.threads[n]) &&
+            (best == NOBODY || world.threads[n].priority > world.threads[best].priority))
+            best = n;
+    }
+    return best;
+}
+
+static unsigned choose(const unsigned *from, unsigned count, bool is_free)
+{
+    struct schedule_outcome *out = &world.outcome;
+    const struct schedule_plan *plan = world.plan;
+    if (count < 2 || out->decision_count == SCHEDULE_DECISIONS_MAX)
+        return count ? from[0] : NOBODY;
+    size_t n = out->decision_count++;
+    unsigned chosen = n < plan->choice_count ? plan->choices[n].chosen : 0;
+    if (chosen >= count) {
+        out->diverged = true;
+        chosen = 0;
+    }
+    out->decisions[n] = (struct schedule_decision){(uint8_t)chosen, (uint8_t)count, is_free};
+    return from[chosen];
+}
+
+/* First comes the current one, or last if it gives way; the others in a circle from it. */
+static unsigned pick_by_choice(bool gives_way)
+{
+    unsigned all[SCHEDULE_THREADS_MAX];
+    unsigned count = 0;
+    bool is_first = world.change_count == 0;
+    bool is_free = is_first || gives_way || !can_go_on(&world.threads[world.current]);
+    for (unsigned n = gives_way ? 1 : 0; n < world.count + (gives_way ? 1 : 0); n++) {
+        unsigned thread = (world.current + n) % world.count;
+        if (can_go_on(&world.threads[thread]))
+            all[count++] = thread;
+    }
+    return choose(all, count, is_free);
+}
+
+static unsigned pick(bool gives_way)
+{
+    return world.plan->by_choice ? pick_by_choice(gives_way) : pick_by_priority();
+}
+
+static bool all_left(void)
+{
+    for (unsigned n = 0; n < world.count; n++) {
+        if (world.threads[n].state != LEFT)
+            return false;
+    }
+    return true;
+}
+
+/* ---- turns */
+
+static void note_turn(unsigned next)
+{
+    uint64_t *hash = &world.outcome.hash;
+    *hash = (*hash ^ (world.what[next] * SCHEDULE_THREADS_MAX + next + 1)) * HASH_MULTIPLY;
+    *hash ^= *hash >> 32;
+    if (next == world.current && world.change_count > 0)
+        return;
+    world.changes[world.change_count++ % CHANGES_KEPT] = (struct change){next, world.what[next]};
+    world.current = next;
+}
+
+/* Gives the turn on; NOBODY is left to take it when all have left. */
+static unsigned next_turn(bool gives_way)
+{
+    unsigned next = pick(gives_way);
+    if (next == NOBODY && !all_left()) {
+        if (!pass_time())
+            world.plan->on_stuck("all threads wait for each other");
+        next = pick(gives_way);
+    }
+    if (next != NOBODY)
+        note_turn(next);
+    return next;
+}
+
+static void await_turn(struct thread *self)
+{
+    while (sem_wait(&self->turn) != 0 && errno == EINTR)
+        ;
+}
+
+static void give_turn(bool gives_way)
+{
+    unsigned self = me - 1;
+    unsigned next = next_turn(gives_way);
+    if (next == self)
+        return;
+    (void)sem_post(&world.threads[next].turn);
+    await_turn(&world.threads[self]);
+}
+
+static void count_step(unsigned what)
+{
+    struct schedule_outcome *out = &world.outcome;
+    const struct schedule_plan *plan = world.plan;
+    struct thread *self = &world.threads[me - 1];
+    out->steps++;
+    world.what[me - 1] = what;
+    world.now_ns += STEP_NS;
+    if (out->steps > plan->steps_max)
+        plan->on_stuck("there is no end");
+    for (unsigned n = 0; n + 1 < plan->depth; n++) {
+        if (world.changes_at[n] == out->steps)
+            self->priority = (int64_t)n;
+    }
+    if (what == SCHEDULE_YIELD)
+        self->priority = --world.lowest;
+}
+
+void schedule_step(unsigned what)
+{
+    if (!me || (what >= SCHEDULE_POINT && world.plan->coarse))
+        return;
+    count_step(what);
+    give_turn(what == SCHEDULE_YIELD);
+}
+
+static void on_point(size_t point)
+{
+    schedule_step(SCHEDULE_POINT + (unsigned)point);
+}
+
+bool schedule_wait(const void *thing, uint64_t until_ns)
+{
+    struct thread *self = &world.threads[me - 1];
+    self->state = WAITING;
+    self->thing = thing;
+    self->until_ns = until_ns;
+    self->timed_out = false;
+    give_turn(false);
+    return self->timed_out;
+}
+
+void schedule_wake(const void *thing)
+{
+    for (unsigned n = 0; n < world.count; n++) {
+        if (world.threads[n].state == WAITING && world.threads[n].thing == thing)
+            world.threads[n].state = READY;
+    }
+}
+
+void schedule_will_wait(void)
+{
+    if (world.plan->on_wait)
+        world.plan->on_wait();
+}
+
+uint64_t schedule_now_ns(void)
+{
+    return world.now_ns;
+}
+
+bool schedule_choose_next(unsigned preemptions, struct schedule_decision *choices, size_t *count)
+{
+    const struct schedule_outcome *outcome = &world.outcome;
+    unsigned taken_off = 0;
+    size_t next = SIZE_MAX;
+    for (size_t n = 0; n < outcome->decision_count; n++) {
+        const struct schedule_decision *made = &outcome->decisions[n];
+        bool may_change = made->is_free || made->chosen > 0 || taken_off < preemptions;
+        if (made->chosen + 1 < made->alternatives && may_change)
+            next = n;
+        taken_off += !made->is_free && made->chosen > 0;
+    }
+    if (next == SIZE_MAX)
+        return false;
+    memcpy(choices, outcome->decisions, (next + 1) * sizeof(*choices));
+    choices[next].chosen++;
+    *count = next + 1;
+    return true;
+}
+
+/* ---- taking part */
+
+void schedule_begin(const struct schedule_plan *plan, unsigned threads)
+{
+    faults_points_watch(on_point);
+    memset(&world.threads, 0, sizeof(world.threads));
+    memset(&world.what, 0, sizeof(world.what));
+    world.plan = plan;
+    world.count = threads;
+    world.current = 0;
+    world.now_ns = STEP_NS;
+    world.lowest = 0;
+    world.change_count = 0;
+    world.outcome.steps = world.outcome.hash = world.outcome.decision_count = 0;
+    world.outcome.diverged = false;
+    for (unsigned n = 0; n < threads; n++)
+        (void)sem_init(&world.threads[n].turn, 0, 0);
+    draw_priorities();
+}
+
+void schedule_go(void)
+{
+    (void)sem_post(&world.threads[next_turn(false)].turn);
+}
+
+const struct schedule_outcome *schedule_outcome(void)
+{
+    return &world.outcome;
+}
+
+void schedule_join(unsigned thread)
+{
+    await_turn(&world.threads[thread]);
+    me = thread + 1;
+}
+
+void schedule_leave(void)
+{
+    world.threads[me - 1].state = LEFT;
+    unsigned next = next_turn(false);
+    me = 0;
+    if (next != NOBODY)
+        (void)sem_post(&world.threads[next].turn);
+}
+
+bool schedule_takes_part(void)
+{
+    return me != 0;
+}
+
+/* ---- for people */
+
+static const char *what_name(unsigned what)
+{
+    static const char *const names[] = {"taking a mutex", "a yield"};
+    if (what >= SCHEDULE_POINT)
+        return faults_point_at(what - SCHEDULE_POINT)->name;
+    return what < SCHEDULE_OTHER ? names[what] : "a step of its own";
+}
+
+void schedule_tell(char *to, size_t size)
+{
+    uint64_t count = world.change_count;
+    size_t length = 0;
+    for (uint64_t n = count > CHANGES_KEPT ? count - CHANGES_KEPT : 0; n < count; n++) {
+        const struct change *change = &world.changes[n % CHANGES_KEPT];
+        if (length < size)
+            length += (size_t)snprintf(to + length, size - length, "\n%u goes on, before %s",
+                                       change->thread, what_name(change->what));
+    }
+}

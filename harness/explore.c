@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: MIT */
+/* See explore.h. */
+#include "harness/explore.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "harness/explore_case.h"
+#include "harness/kill_case.h"
+#include "harness/progress.h"
+#include "harness/strategy.h"
+
+#define STEPS_MAX     UINT64_C(2000000)
+#define LIMIT_SECONDS 60u               /* for one run; it takes milliseconds */
+#define SEEN_MAX      ((size_t)1 << 20) /* different interleavings that are told apart */
+
+enum { HELD = 0, VIOLATED = 1 };
+
+/* What the child that makes the runs works with; there is one. */
+static struct job {
+    const struct exploration *what;
+    struct explored *out;
+    char fresh[PATH_MAX], folder[PATH_MAX], path[PATH_MAX];
+    const struct scratch *scratch;
+    struct board board;
+    struct schedule_plan plan;
+    struct schedule_decision choices[SCHEDULE_DECISIONS_MAX];
+    uint64_t *seen; /* hashes; 0: free */
+} job;
+
+/* ---- one run */
+
+struct competitor {
+    unsigned number;
+    tmf_storage *storage;
+    struct oracle *oracle;
+    pthread_t thread;
+};
+
+static _Thread_local struct contend *here;
+
+static void on_wait(void)
+{
+    contend_waits(here);
+}
+
+/* Every thread waits for another: none of them can be ended, so the process is. */
+static void on_stuck(const char *what) __attribute__((noreturn));
+static void on_stuck(const char *what)
+{
+    board_violate(&job.board, "%s", what);
+    snprintf(job.out->what, sizeof(job.out->what), "%s", job.board.what);
+    size_t length = strlen(job.out->what);
+    schedule_tell(job.out->what + length, sizeof(job.out->what) - length);
+    job.out->violated = true;
+    _exit(VIOLATED);
+}
+
+static void at_stage(struct contend *self, enum stage stage, const struct visit *visit)
+{
+    (void)self, (void)visit;
+    schedule_step(SCHEDULE_OTHER + stage);
+}
+
+static void *compete(void *context)
+{
+    const struct competitor *one = context;
+    static _Thread_local struct contend self;
+    self = (struct contend){
+        .board = &job.board,
+        .place = &job.what->place,
+        .storage = one->storage,
+        .oracle = one->oracle,
+        .number = one->number,
+        .writes = one->number >= job.what->readers,
+        .turns = job.what->visits,
+        .is_told = true,
+        .at_stage = at_stage,
+    };
+    here = &self;
+    schedule_join(one->number);
+    contend_run(&self);
+    schedule_leave();
+    return NULL;
+}
+
+static unsigned thread_count(void)
+{
+    return (unsigned)(job.what->readers + job.what->writers);
+}
+
+static void compete_all(tmf_storage *storage)
+{
+    static struct competitor all[SCHEDULE_THREADS_MAX];
+    schedule_begin(&job.plan, thread_count());
+    for (unsigned n = 0; n < thread_count(); n++) {
+        all[n] = (struct competitor){n, storage,
+                                     oracle_new(job.what->place.workload, job.what->place.seed), 0};
+        if (!all[n].oracle || pthread_create(&all[n].thread, NULL, compete, &all[n]) != 0)
+            on_stuck("a thread does not start");
+    }
+    schedule_go();
+    for (unsigned n = 0; n < thread_count(); n++) {
+        (void)pthread_join(all[n].thread, NULL);
+        oracle_free(all[n].oracle);
+    }
+}
+
+/* When all have left, the lock is free and nothing is lost. */
+static void check_end(tmf_storage *storage)
+{
+    tmf_writer *writer;
+    struct difference difference;
+    struct oracle *oracle = oracle_new(job.what->place.workload, job.what->place.seed);
+    int error = oracle ? tmf_write_begin_try(storage, &writer) : ENOMEM;
+    if (error) {
+        board_violate(&job.board, "in the end the lock is not free: %s", tmf_strerror(error));
+    } else {
+        const void *root = tmf_writer_root(writer);
+        uint64_t number = workload_number(root);
+        if (number != job.board.acknowledged)
+            board_violate(&job.board,
+                          "in the end the number is %llu, the last commit that returned %llu",
+                          (unsigned long long)number, (unsigned long long)job.board.acknowledged);
+        else if (!oracle_verify(oracle, storage, root, &difference))
+            board_violate(&job.board, "wrong content in the end: %s", difference.what);
+        tmf_write_end(writer);
+    }
+    oracle_free(oracle);
+    error = tmf_close(storage);
+    if (error)
+        board_violate(&job.board, "the storage does not close: %s", tmf_strerror(error));
+}
+
+static void count_run(void)
+{
+    struct explored *out = job.out;
+    const struct schedule_outcome *outcome = schedule_outcome();
+    out->runs++;
+    out->transactions += job.board.transactions;
+    out->reads += job.board.reads;
+    if (outcome->steps > out->steps_max)
+        out->steps_max = outcome->steps;
+    if (job.board.generations_max > out->generations_max)
+        out->generations_max = job.board.generations_max;
+    if (job.board.writers_max > out->writers_max)
+        out->writers_max = job.board.writers_max;
+    size_t at = outcome->hash % SEEN_MAX;
+    while (job.seen[at] && job.seen[at] != outcome->hash && out->interleavings < SEEN_MAX / 2)
+        at = (at + 1) % SEEN_MAX;
+    out->interleavings += job.seen[at] == 0;
+    job.seen[at] = outcome->hash;
+}
+
+/* An enum status of the child, or an errno. */
+static int run_one(void)
+{
+    tmf_storage *storage;
+    memset(&job.board, 0, sizeof(job.board));
+    job.board.contender_count = thread_count();
+    job.board.reader_count = job.what->readers;
+    job.plan.steps_max = STEPS_MAX;
+    job.plan.on_wait = on_wait;
+    job.plan.on_stuck = on_stuck;
+    explore_case_format(job.what, &job.plan, job.out->name);
+    alarm(LIMIT_SECONDS);
+    int error = scratch_fresh(job.scratch, "run", job.folder);
+    if (!error)
+        error = scratch_copy(job.fresh, job.folder);
+    if (!error)
+        error = workload_open(&job.what->place, job.path, &storage);
+    if (error)
+        return error;
+    board_raise(&job.board.size_min, tmf_size(storage));
+    compete_all(storage);
+    check_end(storage);
+    count_run();
+    if (schedule_outcome()->diverged)
+        board_violate(&job.board, "the choices are not to be had: has the code changed since?");
+    if (job.board.violations == 0)
+        return HELD;
+    snprintf(job.out->what, sizeof(job.out->what), "%s", job.board.what);
+    size_t length = strlen(job.out->what);
+    schedule_tell(job.out->what + length, sizeof(job.out->what) - length);
+    job.out->violated = true;
+    return VIOLATED;
+}
+
+/* ---- all runs */
+
+/* How many steps there are to draw from: a run in which nobody is ever taken off. */
+static int measure(uint64_t *length)
+{
+    job.plan = (struct schedule_plan){.depth = 1, .length = 1};
+    int status = run_one();
+    *length = schedule_outcome()->steps;
+    return status;
+}
+
+static int run_seeds(void)
+{
+    uint64_t length = 0;
+    int status = measure(&length);
+    for (uint64_t n = 0; status == HELD && n < job.what->schedules; n++) {
+        progress_show("schedule %llu of %llu", (unsigned long long)n + 1,
+                      (unsigned long long)job.what->schedules);
+        job.plan = (struct schedule_plan){
+            .seed = job.what->schedule + n, .depth = job.what->depth, .length = length};
+        status = run_one();
+    }
+    return status;
+}
+
+static int run_all(void)
+{
+    int status = HELD;
+    job.plan = (struct schedule_plan){
+        .by_choice = true, .coarse = true, .depth = 1, .choices = job.choices};
+    for (uint64_t n = 0; status == HELD && n < job.what->schedules && !job.out->complete; n++) {
+        progress_show("interleaving %llu", (unsigned long long)n + 1);
+        status = run_one();
+        job.out->complete =
+            status == HELD &&
+            !schedule_choose_next(job.what->preemptions, job.choices, &job.plan.choice_count);
+    }
+    return status;
+}
+
+static int create(void)
+{
+    tmf_storage *storage;
+    char path[PATH_MAX + 16];
+    int error = scratch_fresh(job.scratch, "fresh", job.fresh);
+    if (!error)
+        error = scratch_fresh(job.scratch, "run", job.folder);
+    if (error)
+        return error;
+    (void)snprintf(path, sizeof(path), "%s/storage", job.fresh);
+    if ((size_t)snprintf(job.path, PATH_MAX, "%s/storage", job.folder) >= PATH_MAX)
+        return ENAMETOOLONG;
+    error = workload_create(&job.what->place, path, &storage);
+    return error ? error : tmf_close(storage);
+}
+
+static int body_of(int (*runs)(void))
+{
+    job.seen = calloc(SEEN_MAX, sizeof(*job.seen));
+    int error = job.seen ? create() : ENOMEM;
+    if (!error && job.what->mutant)
+        faults_mutant_wake(job.what->mutant);
+    int status = error ? error : runs();
+    if (status != HELD && !job.out->violated) {
+        snprintf(job.out->what, sizeof(job.out->what), "%s", error_text(status));
+        job.out->violated = true;
+    }
+    return job.out->violated ? VIOLATED : HELD;
+}
+
+static int body(void *context)
+{
+    (void)context;
+    return body_of(job.what->exhaustive ? run_all : run_seeds);
+}
+
+static int replay_body(void *context)
+{
+    (void)context;
+    return body_of(run_one);
+}
+
+static int explore_in_child(int (*runs)(void *), const struct exploration *what,
+                            const struct scratch *scratch, struct explored *out)
+{
+    struct child_end end;
+    memset(out, 0, sizeof(*out));
+    job.what = what;
+    job.scratch = scratch;
+    job.out = out;
+    int error = child_run(runs, NULL, LIMIT_SECONDS, &end);
+    if (error == 0 && !out->violated && !(end.exited && end.code == HELD)) {
+        out->violated = true;
+        child_explain(&end, out->what, sizeof(out->what));
+    }
+    return error;
+}
+
+int explore(const struct exploration *what, const struct scratch *scratch, struct explored *out)
+{
+    return explore_in_child(body, what, scratch, out);
+}
+
+void explore_fail(struct result *result, const struct explored *explored)
+{
+    char replay[EXPLORE_TEXT_MAX + 32];
+    snprintf(replay, sizeof(replay), "tmf replay '%s'", explored->name);
+    result_fail(result, explored->name, explored->what, replay);
+}
+
+/* ---- again */
+
+bool explore_is_case(const char *text)
+{
+    return strncmp(text, "threads:", strlen("threads:")) == 0;
+}
+
+int explore_replay(const struct arguments *arguments, const char *text)
+{
+    struct exploration what;
+    struct scratch scratch;
+    char missing[256];
+    struct explored *out = child_shared(sizeof(*out));
+    if (!explore_case_parse(text, &what, &job.plan, job.choices))
+        return command_fail(arguments, STATUS_USAGE, "'%s' is no case of threads", text);
+    if (!strategy_is_available(what.place.strategy, missing, sizeof(missing)))
+        return command_fail(arguments, STATUS_CANNOT, "%s", missing);
+    int error = out ? scratch_make(arguments->dir, &scratch) : ENOMEM;
+    if (!error)
+        error = explore_in_child(replay_body, &what, &scratch, out);
+    if (error)
+        return command_fail(arguments, STATUS_CANNOT, "%s", strerror(error));
+    struct result *result = result_new(arguments);
+    result_add_cases(result, 1);
+    if (out->violated)
+        explore_fail(result, out);
+    else
+        fputs("it holds\n", result_text(result));
+    scratch_remove(scratch.path);
+    return result_finish(result);
+}

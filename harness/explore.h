@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Threads under a schedule (faults/schedule.h): a few readers and writers, each with a few visits,
+ * over a fresh copy of one storage, again and again, each time in another interleaving; by seeds,
+ * or all that there are with so many preemptions. contend.h has the rules that each of them checks;
+ * and nobody waits for ever, which a schedule knows without a clock.
+ *
+ * A case as text, which `tmf replay` takes:
+ *
+ *   threads:STRATEGY:INDEX:QUANTUM:WORKLOAD:seed=S:txns=VISITS[:durability=D]:readers=R:writers=W
+ *       :schedule=SEED:depth=D:length=L   by seed, or
+ *       :choices=N.C,N.C...               by choice: decision N is C, all others are 0
+ *       [:mutant=M]
+ *
+ * All runs of a campaign are made in one child; one that dies takes the rest of it along.
+ */
+#ifndef HARNESS_EXPLORE_H
+#define HARNESS_EXPLORE_H
+
+#include "faults/mutants.h"
+#include "harness/child.h"
+#include "harness/contend.h"
+#include "harness/result.h"
+
+#define EXPLORE_TEXT_MAX ((size_t)2048)
+
+struct exploration {
+    struct workload_place place;
+    uint64_t visits; /* of each contender */
+    uint64_t readers, writers;
+    uint64_t schedule;  /* the first seed */
+    uint64_t schedules; /* so many; of all interleavings, at most so many */
+    unsigned depth;
+    bool exhaustive;      /* every interleaving, in place of seeds, */
+    unsigned preemptions; /* that takes a thread off against its will so often at most */
+    const struct faults_mutant *mutant; /* awake; NULL: none */
+};
+
+/* What came of it. Lies in child_shared() memory. */
+struct explored {
+    uint64_t runs, interleavings; /* made, and different ones among them */
+    uint64_t steps_max;           /* of one run */
+    uint64_t transactions, reads;
+    uint64_t generations_max, writers_max; /* as those of a board */
+    bool complete;                         /* exhaustive: there are no more */
+    bool violated;
+    char name[EXPLORE_TEXT_MAX]; /* of the run that was made last */
+    char what[4096];             /* violated it */
+};
+
+/* All runs, up to the first violation. 0 or an errno: they could not be made. */
+int explore(const struct exploration *what, const struct scratch *scratch, struct explored *out);
+
+/* A violation, with the line that replays it. */
+void explore_fail(struct result *result, const struct explored *explored);
+
+/* Whether a text is a case of this kind, and so for `tmf replay`. */
+bool explore_is_case(const char *text);
+int explore_replay(const struct arguments *arguments, const char *text); /* enum status */
+
+#endif

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: MIT
+# Runs tmf threads under schedules, as people do: they hold, nobody waits for longer than is promised,
+# bugs of the lock are found, and a case that failed fails again. cmake -DTMF=... -DDIR=... -P
+cmake_minimum_required(VERSION 3.25)
+include(${CMAKE_CURRENT_LIST_DIR}/tmf_run.cmake)
+
+# Nothing here asks for a disk, and a sync of one takes longer than all else.
+if(IS_DIRECTORY /dev/shm)
+  string(RANDOM LENGTH 8 name)
+  set(DIR /dev/shm/tmf_schedule_test-${name})
+  file(MAKE_DIRECTORY ${DIR})
+endif()
+
+# schedules(WORDS...): must hold. Each of its runs is in `runs`.
+function(schedules)
+  tmf(0 "interleavings" threads ${ARGN} --dir ${DIR} --json ${DIR}/schedules.json)
+  file(READ ${DIR}/schedules.json json)
+  string(JSON runs GET "${json}" metrics schedules)
+  set(runs "${runs}" PARENT_SCOPE)
+  file(GLOB left ${DIR}/tmf-*)
+  if(left)
+    message(SEND_ERROR "tmf threads ${ARGN} left behind: ${left}")
+  endif()
+endfunction()
+
+# within(KEY LEAST MOST): in every one of `runs`.
+function(within key least most)
+  string(JSON count LENGTH "${runs}")
+  foreach(n RANGE 1 ${count})
+    math(EXPR at "${n} - 1")
+    string(JSON value GET "${runs}" ${at} ${key})
+    if(value LESS least OR value GREATER most)
+      message(SEND_ERROR "${key} is ${value}, must be from ${least} to ${most}:\n${runs}")
+    endif()
+  endforeach()
+endfunction()
+
+tmf(2 "'17' is no value" threads --depth 17)
+tmf(2 "'sleepwalker' is no value" threads --mutant sleepwalker)
+tmf(2 "64 threads at most" threads --schedule 1 --readers 60 --writers 5)
+tmf(2 "no case" replay threads:undo-fsync:rb-twin:64:bank:seed=1:txns=2:readers=1:writers=1:choices=x)
+tmf(2 "no case" replay threads:undo-fsync:rb-twin:64:bank:seed=1:txns=2:readers=1:writers=0)
+
+# A writer waits for a generation of readers after each writer before it; a reader for one writer.
+schedules(--schedules ${SCHEDULES} --depth 8 --visits 6 --readers 2 --writers 3
+  --strategy undo-fsync,redo-segv --workload border)
+within(interleavings 10 1000)
+within(generations_max 1 3)
+within(writers_max 1 1)
+schedules(--schedules ${SCHEDULES} --depth 8 --visits 6 --readers 3 --writers 1 --workload churn --durability group)
+within(generations_max 0 3)
+within(writers_max 1 1)
+
+schedules(--exhaustive --readers 1 --writers 1 --visits 1 --workload border)
+within(interleavings 30 1000)
+string(JSON complete GET "${runs}" 0 complete)
+string(JSON interleavings GET "${runs}" 0 interleavings)
+string(JSON made GET "${runs}" 0 schedules)
+if(NOT complete OR NOT made EQUAL interleavings)
+  message(SEND_ERROR "not all interleavings, or some twice:\n${runs}")
+endif()
+
+# found(MUTANT WHAT WORDS...): and its case fails again, the same way, and holds without the mutant.
+function(found mutant what)
+  tmf(1 "VIOLATION [^\n]*:mutant=${mutant}" threads --mutant ${mutant} --readers 2 --writers 2
+    --workload bank --dir ${DIR} ${ARGN})
+  string(REGEX MATCH "VIOLATION (threads:[^\n]*)\n(.*)\n  replay" ignored "${said}")
+  set(case ${CMAKE_MATCH_1})
+  set(story "${CMAKE_MATCH_2}")
+  if(NOT story MATCHES "${what}")
+    message(SEND_ERROR "${mutant} must be found by '${what}':\n${story}")
+  endif()
+  tmf(1 "VIOLATION" replay ${case} --dir ${DIR})
+  string(REGEX MATCH "VIOLATION (threads:[^\n]*)\n(.*)\n  replay" ignored "${said}")
+  set(again "${CMAKE_MATCH_2}")
+  string(REGEX REPLACE "/tmf-[A-Za-z0-9]*/" "/" first "${story}") # the folder's name is random
+  string(REGEX REPLACE "/tmf-[A-Za-z0-9]*/" "/" again "${again}")
+  if(NOT first STREQUAL again)
+    message(SEND_ERROR "${case} fails in another way:\n${story}\nagain:\n${again}")
+  endif()
+  string(REPLACE ":mutant=${mutant}" "" sound ${case})
+  if(case MATCHES ":schedule=")
+    tmf(0 "it holds" replay ${sound} --dir ${DIR})
+  endif()
+endfunction()
+
+found(reader-count "is inside too" --schedules 20)
+found(entering-unseen "." --schedules 200)
+found(leaving-untold "all threads wait for each other" --schedules 50)
+found(leaving-untold "all threads wait for each other" --exhaustive --schedules 200 --visits 1)
+
+file(REMOVE_RECURSE ${DIR})
