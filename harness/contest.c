@@ -16,7 +16,7 @@
 #define NS_PER_S      1000000000u
 #define LOOK_NS       100000               /* between two looks at the crew */
 #define GRACE_NS      UINT64_C(2000000000) /* to end after the first violation */
-#define PATIENCE_NS   UINT64_C(30000000000)
+#define PATIENCE_S    30
 #define TRANSACTIONS  1000
 #define CHILD_SECONDS 120u /* for creating and judging */
 
@@ -185,6 +185,7 @@ static void oversee(struct contest *contest)
 {
     struct board *board = contest->board;
     struct watch watch = {0};
+    double patience = contest->patience_seconds > 0 ? contest->patience_seconds : PATIENCE_S;
     uint64_t violated_ns = 0;
     const struct timespec look = {.tv_nsec = LOOK_NS};
     for (size_t n = 0; n < contest->processes; n++)
@@ -194,7 +195,7 @@ static void oversee(struct contest *contest)
         bool busy = !violated && contest->tend && contest->tend(contest);
         if (contest_progress(contest) >= 1 && !busy)
             atomic_store(&board->stop, true);
-        watch_look(&watch, board, PATIENCE_NS);
+        watch_look(&watch, board, (uint64_t)(patience * NS_PER_S));
         if (violated && violated_ns == 0)
             violated_ns = clock_ns();
         else if (violated && clock_ns() - violated_ns > GRACE_NS)

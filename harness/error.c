@@ -72,12 +72,14 @@ static uint64_t transactions = TRANSACTIONS;
 
 static const struct faults_mutant *mutant;
 static const char *only_call; /* NULL: all */
+static bool until_first;
 
-enum { KEY_TRANSACTIONS = 0x200, KEY_MUTANT, KEY_CALL };
+enum { KEY_TRANSACTIONS = 0x200, KEY_MUTANT, KEY_CALL, KEY_UNTIL_FIRST };
 static const struct argp_option options[] = {
     {"mutant", KEY_MUTANT, "NAME", 0, "wakes a bug of `tmf list mutants`, which is to be found", 0},
     {"call", KEY_CALL, "NAME", 0, "fails that call alone, as pwrite, memory or room (all)", 0},
     {"transactions", KEY_TRANSACTIONS, "NUMBER", 0, "of a life, from 1 to 1000 (8)", 0},
+    {"until-first", KEY_UNTIL_FIRST, NULL, 0, "end with the first violation, not shrunk", 0},
     {0},
 };
 
@@ -95,6 +97,8 @@ static const char *find_call(const char *name)
 static bool take(int key, const char *value)
 {
     char *end;
+    if (key == KEY_UNTIL_FIRST)
+        return until_first = true;
     if (key == KEY_CALL) {
         only_call = find_call(value);
         return only_call != NULL;
@@ -133,9 +137,9 @@ static void report(struct campaign *campaign, const struct error_case *one,
 {
     struct error_case shortest = *one;
     struct kill_outcome again;
-    if (!outcome->timed_out) /* every try would take as long */
+    if (!outcome->timed_out && !until_first) /* every try would take as long */
         error_shrink(campaign->stage, &shortest);
-    if (!error_case_run(campaign->stage, &shortest, &again))
+    if (!until_first && !error_case_run(campaign->stage, &shortest, &again))
         *outcome = again;
     char name[KILL_TEXT_MAX], replay[KILL_TEXT_MAX + 32], folder[32], what[2048 + PATH_MAX];
     error_case_format(&shortest, name);
@@ -171,7 +175,7 @@ static void count_case(struct campaign *campaign, const struct error_case *one,
 /* A mutant is found or not. */
 static uint64_t violations_max(void)
 {
-    return mutant ? 1 : VIOLATIONS_MAX;
+    return mutant || until_first ? 1 : VIOLATIONS_MAX;
 }
 
 static bool is_over(const struct campaign *campaign)

@@ -52,11 +52,14 @@ static uint64_t transactions;
 static uint64_t kills;
 static bool kills_given;
 
-enum { KEY_PROCESSES = 0x200, KEY_READERS, KEY_TRANSACTIONS, KEY_KILLS };
+static double patience_seconds;
+
+enum { KEY_PROCESSES = 0x200, KEY_READERS, KEY_TRANSACTIONS, KEY_KILLS, KEY_PATIENCE };
 static const struct argp_option options[] = {
     {"processes", KEY_PROCESSES, "NUMBER", 0, "that contend, from 2 to 256 (8)", 0},
     {"readers", KEY_READERS, "SHARE", 0, "of them that read, from 0 to 1 (0.5); one writes", 0},
     {"kills", KEY_KILLS, "NUMBER", 0, "processes to be killed (12; with --time 10 a second)", 0},
+    {"patience", KEY_PATIENCE, "SECONDS", 0, "nobody may stand still for longer (30)", 0},
     {"transactions", KEY_TRANSACTIONS, "NUMBER", 0,
      "end after so many and all kills (1000 without --time)", 0},
     {0},
@@ -67,6 +70,8 @@ static bool take(int key, const char *value)
     switch (key) {
     case KEY_PROCESSES:
         return parse_count(value, 2, CONTENDERS_MAX, &processes);
+    case KEY_PATIENCE:
+        return parse_real(value, 0.01, 3600, &patience_seconds);
     case KEY_READERS:
         return parse_real(value, 0, 1, &reader_share);
     case KEY_KILLS:
@@ -248,6 +253,7 @@ static int run(const struct arguments *arguments)
         .readers = reading < processes ? reading : processes - 1,
         .processes = processes,
         .transactions = transactions,
+        .patience_seconds = patience_seconds,
         .crew = crew,
         .tend = tend,
     };

@@ -14,10 +14,13 @@ static uint64_t readers = 4;
 static uint64_t writers = 2;
 static uint64_t transactions;
 
-enum { KEY_READERS = 0x200, KEY_WRITERS, KEY_TRANSACTIONS };
+static double patience_seconds;
+
+enum { KEY_READERS = 0x200, KEY_WRITERS, KEY_TRANSACTIONS, KEY_PATIENCE };
 static const struct argp_option options[] = {
     {"readers", KEY_READERS, "NUMBER", 0, "threads that read, from 0 to 128 (4)", 0},
     {"writers", KEY_WRITERS, "NUMBER", 0, "threads that write, from 0 to 128 (2)", 0},
+    {"patience", KEY_PATIENCE, "SECONDS", 0, "nobody may stand still for longer (30)", 0},
     {"transactions", KEY_TRANSACTIONS, "NUMBER", 0,
      "end after so many, or so many reads where nobody writes (1000 without --time)", 0},
     {0},
@@ -28,6 +31,8 @@ static bool take(int key, const char *value)
     switch (key) {
     case KEY_READERS:
         return parse_count(value, 0, CONTENDERS_MAX / 2, &readers);
+    case KEY_PATIENCE:
+        return parse_real(value, 0.01, 3600, &patience_seconds);
     case KEY_WRITERS:
         return parse_count(value, 0, CONTENDERS_MAX / 2, &writers);
     default:
@@ -180,6 +185,7 @@ static int run(const struct arguments *arguments)
         .writers = writers,
         .processes = 1,
         .transactions = transactions,
+        .patience_seconds = patience_seconds,
         .crew = crew,
     };
     snprintf(contest.options, sizeof(contest.options), "--readers %zu --writers %zu",

@@ -19,6 +19,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
+#include "alloc/point.h"
 #include "txn/error.h"
 #include "txn/file.h"
 #include "txn/io.h"
@@ -87,7 +88,7 @@ static int ask_for_pages(int pagemap_fd, struct scan_request *request)
     int found;
     do {
         found = tmf_io->ioctl(pagemap_fd, PAGEMAP_SCAN_REQUEST, request);
-    } while (found < 0 && errno == EINTR);
+    } while (found < 0 && errno == EINTR && !TMF_MUTANT("interrupted-scan"));
     return found;
 }
 
@@ -246,7 +247,7 @@ static int scan(struct tmf_storage *storage, uint64_t first, uint64_t count)
             return errno;
         for (int n = 0; n < found; n++)
             add_region(storage, &wp->regions[n]);
-        request.start = request.walk_end;
+        request.start = TMF_MUTANT("scan-not-continued") ? request.end : request.walk_end;
     }
     if (!wp->segments.always_hot)
         memset(wp->segments.armed + (first >> wp->segments.shift), 1,
@@ -267,7 +268,7 @@ static int wp_find(struct tmf_storage *storage)
 {
     struct wp *wp = wp_of(storage);
     uint64_t faults = count_faults(RUSAGE_SELF);
-    wp->is_idle = faults && faults == wp->faults;
+    wp->is_idle = (faults && faults == wp->faults) || TMF_MUTANT("never-scanned");
     wp->faults = faults;
     wp->own_faults = count_faults(RUSAGE_THREAD);
     return wp->is_idle ? 0 : tmf_segments_each_hot(&wp->segments, storage, scan);
@@ -283,7 +284,8 @@ static int wp_rearm(struct tmf_storage *storage)
 static void wp_settled(struct tmf_storage *storage)
 {
     struct wp *wp = wp_of(storage);
-    wp->faults += count_faults(RUSAGE_THREAD) - wp->own_faults;
+    if (!TMF_MUTANT("own-faults-not-counted"))
+        wp->faults += count_faults(RUSAGE_THREAD) - wp->own_faults;
 }
 
 static const struct tmf_finder finder = {
