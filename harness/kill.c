@@ -58,9 +58,10 @@ struct campaign {
 static uint64_t transactions = TRANSACTIONS;
 static bool until_first;
 
-enum { KEY_TRANSACTIONS = 0x200, KEY_UNTIL_FIRST };
+enum { KEY_TRANSACTIONS = 0x200, KEY_UNTIL_FIRST, KEY_PATIENCE };
 static const struct argp_option options[] = {
     {"transactions", KEY_TRANSACTIONS, "NUMBER", 0, "of a life, from 1 to 1000 (12)", 0},
+    {"patience", KEY_PATIENCE, "SECONDS", 0, "no child may take longer (20)", 0},
     {"until-first", KEY_UNTIL_FIRST, NULL, 0, "end with the first violation, not shrunk", 0},
     {0},
 };
@@ -70,6 +71,8 @@ static bool take(int key, const char *value)
     char *end;
     if (key == KEY_UNTIL_FIRST)
         return until_first = true;
+    if (key == KEY_PATIENCE)
+        return kill_take_patience(value);
     transactions = strtoull(value, &end, 10);
     return *end == 0 && transactions >= 1 && transactions <= 1000;
 }
