@@ -74,11 +74,12 @@ static const struct faults_mutant *mutant;
 static const char *only_call; /* NULL: all */
 static bool until_first;
 
-enum { KEY_TRANSACTIONS = 0x200, KEY_MUTANT, KEY_CALL, KEY_UNTIL_FIRST };
+enum { KEY_TRANSACTIONS = 0x200, KEY_MUTANT, KEY_CALL, KEY_UNTIL_FIRST, KEY_PATIENCE };
 static const struct argp_option options[] = {
     {"mutant", KEY_MUTANT, "NAME", 0, "wakes a bug of `tmf list mutants`, which is to be found", 0},
     {"call", KEY_CALL, "NAME", 0, "fails that call alone, as pwrite, memory or room (all)", 0},
     {"transactions", KEY_TRANSACTIONS, "NUMBER", 0, "of a life, from 1 to 1000 (8)", 0},
+    {"patience", KEY_PATIENCE, "SECONDS", 0, "no child may take longer (20)", 0},
     {"until-first", KEY_UNTIL_FIRST, NULL, 0, "end with the first violation, not shrunk", 0},
     {0},
 };
@@ -99,6 +100,8 @@ static bool take(int key, const char *value)
     char *end;
     if (key == KEY_UNTIL_FIRST)
         return until_first = true;
+    if (key == KEY_PATIENCE)
+        return kill_take_patience(value);
     if (key == KEY_CALL) {
         only_call = find_call(value);
         return only_call != NULL;
