@@ -2,18 +2,19 @@
 /*
  * tmf threads: readers and writers over one storage in one process. contend.h has the rules that
  * each of them checks. Before they start, the rules for begins are tried one by one: what a thread
- * is told that may not enter, because another is inside or because it is inside itself.
+ * is told that may not enter, because another is inside or because it is inside itself; and what a
+ * contest meets too seldom (trials.h).
  */
 #include <errno.h>
 #include <pthread.h>
 #include <string.h>
 
 #include "harness/contest.h"
+#include "harness/trials.h"
 
 static uint64_t readers = 4;
 static uint64_t writers = 2;
 static uint64_t transactions;
-
 static double patience_seconds;
 
 enum { KEY_READERS = 0x200, KEY_WRITERS, KEY_TRANSACTIONS, KEY_PATIENCE };
@@ -167,6 +168,10 @@ static int crew(void *context)
         return 0;
     for (size_t n = 0; n < RULE_COUNT && atomic_load(&board->violations) == 0; n++)
         try_rule(board, storage, &rules[n]);
+    if (atomic_load(&board->violations) == 0)
+        try_fork(board, storage);
+    if (atomic_load(&board->violations) == 0)
+        try_two_stores(board, &member->contest->place, storage);
     if (atomic_load(&board->violations) == 0)
         compete_all(member, storage);
     if (atomic_load(&board->violations) == 0)
