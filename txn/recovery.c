@@ -68,9 +68,7 @@ static int publish(struct tmf_storage *storage, bool rewrite, uint64_t *sequence
 {
     struct tmf_redo_buffer buffer = {0};
     struct tmf_redo_cursor end;
-    int error = rewrite && !TMF_MUTANT("healed-unwritten-redo")
-                    ? tmf_redo_log_rewrite(&storage->log, &buffer)
-                    : 0;
+    int error = rewrite ? tmf_redo_log_rewrite(&storage->log, &buffer) : 0;
     if (!error)
         error = sync_log(storage);
     if (!error)
@@ -133,8 +131,7 @@ static int recover(struct tmf_storage *storage, const struct tmf_log_state *stat
         error = tmf_log_clear_poison(&storage->log);
     if (!error && (state->pending || state->poisoned))
         storage->stats.recoveries++;
-    if (!TMF_MUTANT("recovered-not-reread"))
-        storage->log.turn = 0; /* what a private mapping shows is to be read anew */
+    storage->log.turn = 0; /* what a private mapping shows is to be read anew */
     return error;
 }
 
@@ -161,7 +158,7 @@ int tmf_follow_growth(struct tmf_storage *storage)
         error = tmf_arena_extend(&storage->arena, size);
     if (!error) {
         error = storage->strategy->resize(storage);
-        storage->poisoned = TMF_MUTANT("half-followed-growth-used") ? 0 : error;
+        storage->poisoned = error;
     }
     return error ? tmf_fail(error, "following '%s' to %llu bytes", storage->odb_path,
                             (unsigned long long)size)
@@ -235,7 +232,7 @@ static int look_at_open(struct tmf_storage *storage, struct tmf_log_state *state
         return tmf_fail(error, "opening '%s': the log is damaged; restore a backup",
                         storage->log_path);
     bool is_own = storage->strategy->is_redo && state->kind == TMF_LOG_REDO;
-    *due = state->poisoned || (state->pending && !is_own && !TMF_MUTANT("open-without-recovery"));
+    *due = state->poisoned || (state->pending && !is_own);
     return 0;
 }
 

@@ -150,8 +150,6 @@ static int make_room(struct tmf_storage *storage)
     struct tmf_log *log = &storage->log;
     struct tmf_redo_state *state = tmf_redo_state(storage);
     uint64_t end = tmf_redo_log_end(log, &state->record);
-    if (TMF_MUTANT("full-log-not-emptied"))
-        return 0;
     if (end > log->size_kept && log->at.offset > TMF_LOG_RECORDS_OFFSET) {
         int error = tmf_redo_checkpoint(storage, TMF_WAIT_TRY);
         if (error == EBUSY)
@@ -256,7 +254,6 @@ int tmf_redo_end(struct tmf_storage *storage)
         return 0;
     if (tmf_redo_checkpoint(storage, TMF_WAIT_TRY) != 0 || !is_over)
         return 0;
-    if (!TMF_MUTANT("memory-never-given-back"))
-        tmf_shadows_clear(&tmf_redo_state(storage)->shadows);
+    tmf_shadows_clear(&tmf_redo_state(storage)->shadows);
     return tmf_redo_is_over_limit(storage) ? drop_copies(storage) : 0;
 }

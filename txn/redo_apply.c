@@ -100,7 +100,7 @@ static int remap(struct tmf_storage *storage)
 int tmf_redo_remap(struct tmf_storage *storage)
 {
     int error = remap(storage);
-    if (error && !TMF_MUTANT("half-mapped-anew-used"))
+    if (error)
         storage->arena.detached = true;
     return error;
 }
@@ -247,7 +247,6 @@ static int catch_up(struct tmf_storage *storage, const struct tmf_log_state *log
     bool is_first = !storage->log.turn;
     bool turned = log_state->turn != storage->log.turn;
     bool has_news = turned || tmf_redo_log_has_next(&storage->log);
-    may_sweep = may_sweep && !TMF_MUTANT("stray-stores-kept");
     bool dropped = false;
     int error = 0;
     if (storage->arena.detached)
@@ -270,7 +269,7 @@ int tmf_redo_catch_up(struct tmf_storage *storage, const struct tmf_log_state *l
     int error = catch_up(storage, log_state, may_sweep);
     storage->state = TMF_IDLE;
     if (error) { /* what we show is neither old nor new: the next one begins with the slot */
-        storage->log.turn = TMF_MUTANT("half-caught-up-used") ? log_state->turn : 0;
+        storage->log.turn = 0;
         return tmf_fail(error, "reading the log of '%s'", storage->odb_path);
     }
     if (!state->strays)

@@ -247,7 +247,7 @@ static int scan(struct tmf_storage *storage, uint64_t first, uint64_t count)
             return errno;
         for (int n = 0; n < found; n++)
             add_region(storage, &wp->regions[n]);
-        request.start = TMF_MUTANT("scan-not-continued") ? request.end : request.walk_end;
+        request.start = request.walk_end;
     }
     if (!wp->segments.always_hot)
         memset(wp->segments.armed + (first >> wp->segments.shift), 1,

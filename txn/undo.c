@@ -138,8 +138,7 @@ static int settle(struct tmf_storage *storage)
     if (error)
         return tmf_poison(storage, error);
     TMF_POINT("txn/commit/after-mark");
-    if (!TMF_MUTANT("logged-not-forgotten"))
-        forget_logged(tmf_undo_of(storage));
+    forget_logged(tmf_undo_of(storage));
     return 0;
 }
 

@@ -177,7 +177,7 @@ static int check_records(const struct tmf_log *log, int arena_fd, uint64_t pages
 static int put_back(const unsigned char *image, uint64_t page, int arena_fd, bool rewrite)
 {
     unsigned char now[TMF_PAGE_SIZE];
-    if (!rewrite || TMF_MUTANT("healed-unwritten-undo")) {
+    if (!rewrite) {
         int error = tmf_file_read(arena_fd, now, sizeof(now), page * TMF_PAGE_SIZE);
         if (error || memcmp(now, image, sizeof(now)) == 0)
             return error;
