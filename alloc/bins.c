@@ -100,7 +100,8 @@ static int remove_from(tmf_heap *heap, struct tmf_run run, struct tmf_run stale)
         return remove_long(heap, run);
     }
     heap->nodes_visited++;
-    if (tmf_gap_find(heap, segment, run.quanta, 0, stale) == 0) {
+    if (tmf_gap_find(heap, segment, run.quanta, 0, stale) == 0 ||
+        TMF_MUTANT("shared-bit-cleared")) {
         return tmf_rows_clear(heap, row_of(run), segment);
     }
     return tmf_rows_has(heap, row_of(run), segment) ? 0 : TMF_ECORRUPT;

@@ -3,6 +3,7 @@
 #include "gaps.h"
 
 #include "map_pairs.h"
+#include "point.h"
 
 enum {
     BITS = MAP_PAIR,
@@ -75,7 +76,7 @@ static inline uint64_t view_candidates(const struct view *view, unsigned n, unsi
     unsigned bit = distance % BITS;
     uint64_t follow = far[0].starts >> bit | far[1].starts << 1 << (BITS - 1 - bit);
     uint64_t next = pair[0].starts >> 1 | pair[1].starts << (BITS - 1);
-    return pair->ends & follow & ~next;
+    return pair->ends & follow & ~(TMF_MUTANT("gap-before-block") ? 0 : next);
 }
 
 uint64_t tmf_gap_find(const tmf_heap *heap, uint64_t segment, uint64_t quanta, uint64_t from,

@@ -21,7 +21,9 @@ static uint64_t quanta_of(const tmf_heap *heap, size_t size)
     if (size > PTRDIFF_MAX) {
         return 0;
     }
-    return size == 0 ? 1 : tmf_round_up(size, quantum) >> heap->quantum_shift;
+    return size == 0 && !TMF_MUTANT("empty-block-refused")
+               ? 1
+               : tmf_round_up(size, quantum) >> heap->quantum_shift;
 }
 
 /* Finds the allocated block that begins at `block` and has `size` bytes, rounded up. */
@@ -32,7 +34,8 @@ static int block_of(const tmf_heap *heap, const void *block, size_t size, struct
     bool is_place = run.at << heap->quantum_shift == offset && run.at >= heap->media->first &&
                     run.at < heap->media->end;
     if (!is_place || run.quanta == 0 || run.quanta > heap->media->end - run.at ||
-        !tmf_map_holds(heap, run) || tmf_map_pages(heap, run.at).quanta != 0) {
+        (!tmf_map_holds(heap, run) && !TMF_MUTANT("free-unproven")) ||
+        tmf_map_pages(heap, run.at).quanta != 0) {
         return TMF_EBADBLOCK;
     }
     *out = run;
@@ -48,9 +51,11 @@ int tmf_heap_give(tmf_heap *heap, struct tmf_run run)
     if (error != 0) {
         return error;
     }
+    below.quanta = TMF_MUTANT("below-not-joined") ? 0 : below.quanta;
+    above.quanta = TMF_MUTANT("above-not-joined") ? 0 : above.quanta;
     struct tmf_run joined = {.at = below.quanta != 0 ? below.at : run.at,
                              .quanta = below.quanta + run.quanta + above.quanta};
-    if (below.quanta != 0 && above.quanta != 0) {
+    if (below.quanta != 0 && above.quanta != 0 && !TMF_MUTANT("joined-not-removed")) {
         error = index->remove(heap, above);
         TMF_POINT("alloc/give/between-neighbours");
     }
@@ -88,7 +93,7 @@ static int take(tmf_heap *heap, struct tmf_run from, struct tmf_run run)
     } else {
         error = index->change(heap, from, front.quanta != 0 ? front : back);
     }
-    if (error == 0 && front.quanta != 0 && back.quanta != 0) {
+    if (error == 0 && front.quanta != 0 && back.quanta != 0 && !TMF_MUTANT("remainder-lost")) {
         TMF_POINT("alloc/take/between-pieces");
         error = index->insert(heap, back);
     }
@@ -97,7 +102,7 @@ static int take(tmf_heap *heap, struct tmf_run from, struct tmf_run run)
     }
     TMF_POINT("alloc/take/before-counters");
     heap->media->free_blocks += (uint64_t)(front.quanta != 0) + (uint64_t)(back.quanta != 0) - 1;
-    heap->media->free_quanta -= run.quanta;
+    heap->media->free_quanta -= TMF_MUTANT("free-miscounted") ? from.quanta : run.quanta;
     return 0;
 }
 
@@ -112,13 +117,15 @@ static int find(tmf_heap *heap, uint64_t quanta, uint64_t step, struct tmf_run *
 {
     uint64_t base = (uintptr_t)heap->base >> heap->quantum_shift;
     struct tmf_run least = {.at = 0, .quanta = quanta};
+    least.quanta += TMF_MUTANT("next-larger-taken");
+    least.at = TMF_MUTANT("higher-of-equals-taken") ? heap->media->end / 2 : 0;
     for (;;) {
         int error = heap->index->find(heap, least, from);
         if (error != 0) {
             return error;
         }
         uint64_t at = tmf_round_up(base + from->at, step) - base;
-        if (at - from->at <= from->quanta - quanta) {
+        if (at - from->at <= from->quanta - quanta || TMF_MUTANT("alignment-overruns")) {
             *run = (struct tmf_run){.at = at, .quanta = quanta};
             return 0;
         }
@@ -141,7 +148,10 @@ int tmf_heap_alloc(tmf_heap *heap, size_t alignment, size_t size, void **out)
     if (quanta == 0) {
         return ENOMEM;
     }
-    int error = find(heap, quanta, tmf_max(1, alignment >> heap->quantum_shift), &from, &run);
+    int error =
+        find(heap, quanta,
+             tmf_max(1, TMF_MUTANT("alignment-ignored") ? 1 : alignment >> heap->quantum_shift),
+             &from, &run);
     if (error == 0) {
         error = take(heap, from, run);
     }
@@ -164,9 +174,11 @@ static int free_run(tmf_heap *heap, struct tmf_run run)
         return error;
     }
     TMF_POINT("alloc/free/before-map");
-    tmf_map_mark(heap, run, false);
+    if (!TMF_MUTANT("freed-not-unmarked")) {
+        tmf_map_mark(heap, run, false);
+    }
     TMF_POINT("alloc/free/after-map");
-    heap->media->used_blocks--;
+    heap->media->used_blocks -= !TMF_MUTANT("freed-not-counted");
     heap->media->used_quanta -= run.quanta;
     return 0;
 }
@@ -197,13 +209,16 @@ static int move_border(tmf_heap *heap, struct tmf_run old, uint64_t quanta)
     struct tmf_run new = {.at = old.at, .quanta = quanta};
     if (quanta < old.quanta) {
         mark_resized(heap, old, new);
+        if (TMF_MUTANT("shrunk-tail-lost")) {
+            return 0;
+        }
         return tmf_heap_give(heap, (struct tmf_run){tmf_run_end(new), old.quanta - quanta});
     }
     struct tmf_run below;
     struct tmf_run above;
     uint64_t more = quanta - old.quanta;
     int error = heap->index->adjacent(heap, old, &below, &above);
-    if (error == 0 && above.quanta < more) {
+    if (error == 0 && above.quanta + TMF_MUTANT("grown-by-one-too-many") < more) {
         return ENOMEM;
     }
     if (error == 0) {
@@ -224,7 +239,8 @@ static int move_block(tmf_heap *heap, struct tmf_run old, size_t old_size, size_
     if (error != 0) {
         return error;
     }
-    memcpy(moved, tmf_heap_place(heap, old.at), old_size);
+    memcpy(moved, tmf_heap_place(heap, old.at),
+           TMF_MUTANT("new-size-copied") ? new_size : old_size);
     TMF_POINT("alloc/resize/after-copy");
     error = free_run(heap, old);
     if (error == 0) {

@@ -194,7 +194,7 @@ static struct keytree_node *node_take(struct tmf_keytree *tree, unsigned level, 
     if (number != 0) {
         node = node_at(tree, number, FREE_LEVEL);
         if (node != NULL) {
-            tree->area[FREE_HEAD] = node->link;
+            tree->area[FREE_HEAD] = TMF_MUTANT("node-taken-twice") ? number : node->link;
             tree->area[FREE_COUNT]--;
         }
     } else {
@@ -291,7 +291,7 @@ static uint64_t hand_deal(const struct hand *hand, struct keytree_node *left,
                           struct keytree_node *right)
 {
     unsigned half = hand->count / 2;
-    unsigned rest = half + (left->level > 0);
+    unsigned rest = half + (left->level > 0) + TMF_MUTANT("split-loses-key");
     node_fill(right, hand, rest, hand->count - rest);
     TMF_POINT("alloc/keytree/mid-deal");
     node_fill(left, hand, 0, half);

@@ -141,7 +141,9 @@ int tmf_map_extend(tmf_heap *heap, struct tmf_run *grown)
         (struct tmf_map_extent){.first = covered, .quanta = quanta, .at = end - length};
     TMF_POINT("alloc/grow/after-extent");
     media->extent_count++;
-    tmf_map_mark(heap, (struct tmf_run){.at = end - length, .quanta = length}, true);
+    if (!TMF_MUTANT("map-pages-unmarked")) {
+        tmf_map_mark(heap, (struct tmf_run){.at = end - length, .quanta = length}, true);
+    }
     if (heap->index->extended != NULL) {
         heap->index->extended(heap, covered);
     }

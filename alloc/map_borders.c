@@ -193,9 +193,13 @@ static void chunk_set_void(const tmf_heap *heap, struct map_chunk *chunk, bool i
     uint64_t bit = (chunk->first - extent->first) / TMF_MAP_CHUNK;
     uint64_t bits = extent->quanta / TMF_MAP_CHUNK;
     if (is_void) {
-        tmf_summary_drop(map_summary(heap, extent), bits, bit);
+        if (!TMF_MUTANT("summary-not-cleared")) {
+            tmf_summary_drop(map_summary(heap, extent), bits, bit);
+        }
     } else {
-        chunk_fill(chunk);
+        if (!TMF_MUTANT("void-chunk-not-filled")) {
+            chunk_fill(chunk);
+        }
         tmf_summary_add(map_summary(heap, extent), bits, bit);
     }
     chunk->is_void = is_void;
@@ -224,10 +228,11 @@ static inline void mark(tmf_heap *heap, struct map_chunk *chunk, uint64_t at, bo
 void tmf_map_mark(tmf_heap *heap, struct tmf_run run, bool allocated)
 {
     uint64_t last = tmf_run_end(run) - 1;
+    last -= run.quanta > 1 && TMF_MUTANT("border-off-by-one");
     struct map_chunk chunk = map_chunk(heap, run.at);
     mark(heap, &chunk, run.at, true, allocated);
     TMF_POINT("alloc/map/between-borders");
-    if (last / TMF_MAP_CHUNK != run.at / TMF_MAP_CHUNK) {
+    if (last / TMF_MAP_CHUNK != run.at / TMF_MAP_CHUNK && !TMF_MUTANT("end-in-first-chunk")) {
         chunk = map_chunk(heap, last);
     }
     mark(heap, &chunk, last, false, allocated);

@@ -8,6 +8,7 @@
 #include "map_scan.h"
 
 #include "map_pairs.h"
+#include "point.h"
 
 enum { CELL_PAIRS = TMF_MAP_CELL / MAP_PAIR };
 
@@ -109,7 +110,8 @@ static struct tmf_run crossing_run(const tmf_heap *heap, const struct cell *cell
     unsigned end = last_end(cell);
     uint64_t at = cell->first + end + 1;
     uint64_t next_cell = cell->first + TMF_MAP_CELL;
-    if (end == TMF_MAP_CELL || at + quanta < tmf_min(next_cell, heap->media->end)) {
+    if (end == TMF_MAP_CELL || TMF_MUTANT("run-across-cells-unseen") ||
+        at + quanta < tmf_min(next_cell, heap->media->end)) {
         return (struct tmf_run){0};
     }
     struct tmf_border start = {.at = TMF_MAP_NOWHERE, .is_start = true};

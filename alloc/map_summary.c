@@ -27,7 +27,7 @@ void tmf_summary_add(uint64_t *words, uint64_t bits, uint64_t bit)
     for (;;) {
         uint64_t old = words[bit / 64];
         words[bit / 64] = old | UINT64_C(1) << (bit % 64);
-        if (old != 0 || bits <= 64) {
+        if (old != 0 || bits <= 64 || TMF_MUTANT("summary-one-level")) {
             return;
         }
         TMF_POINT("alloc/map/mid-summary");

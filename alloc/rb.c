@@ -236,7 +236,7 @@ static void rb_rotate(struct tmf_rb_tree *tree, uint64_t at, unsigned side)
         return;
     }
     rb_set_link(tree, at, !side, inner);
-    if (inner != 0) {
+    if (inner != 0 && !TMF_MUTANT("rotation-forgets-parent")) {
         rb_set_link(tree, inner, PARENT, at);
     }
     TMF_POINT("alloc/rb/mid-rotation");
@@ -301,7 +301,9 @@ int tmf_rb_insert(struct tmf_rb_tree *tree, uint64_t at)
         rb_set_link(tree, parent, goes_right ? RIGHT : LEFT, at);
     }
     TMF_POINT("alloc/rb/after-link");
-    rb_insert_fix(tree, at);
+    if (!TMF_MUTANT("insert-not-balanced")) {
+        rb_insert_fix(tree, at);
+    }
     return tree->error;
 }
 
@@ -394,7 +396,7 @@ int tmf_rb_remove(struct tmf_rb_tree *tree, uint64_t at)
         rb_succeed(tree, at, next, hole);
     }
     TMF_POINT("alloc/rb/after-unlink");
-    if (!red) {
+    if (!red && !TMF_MUTANT("remove-not-balanced")) {
         rb_remove_fix(tree, hole);
     }
     return tree->error;

@@ -59,6 +59,9 @@ static int twin_remove(tmf_heap *heap, struct tmf_run run)
         return error;
     }
     TMF_POINT("alloc/twin/between-removes");
+    if (TMF_MUTANT("left-in-address-tree")) {
+        return 0;
+    }
     return tmf_rb_remove(&by_address, run.at);
 }
 

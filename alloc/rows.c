@@ -221,7 +221,7 @@ void tmf_rows_set(tmf_heap *heap, unsigned row, uint64_t segment)
     bool was_known = is_known(heap, row);
     unsigned counted = was_known ? lowest_level(heap, row, segment) : top_of(heap) + 1;
     for (unsigned level = 0; level < counted; level++) {
-        set_bit(heap, level, row, segment, false);
+        set_bit(heap, level, row, segment, TMF_MUTANT("stale-row-believed"));
         TMF_POINT("alloc/rows/mid-set");
     }
     if (was_known) {
@@ -266,7 +266,9 @@ void tmf_rows_extended(tmf_heap *heap, uint64_t covered)
         unsigned row = tmf_rows_first(heap, 0);
         for (; row < TMF_ROWS; row = tmf_rows_first(heap, row + 1)) {
             TMF_POINT("alloc/rows/new-level");
-            set_bit(heap, level, row, 0, false);
+            if (!TMF_MUTANT("new-level-empty")) {
+                set_bit(heap, level, row, 0, false);
+            }
         }
     }
 }

@@ -2,6 +2,8 @@
 /* Boundary tags, see tags.h. */
 #include "tags.h"
 
+#include "point.h"
+
 static uint64_t get(const void *word, bool wide)
 {
     return wide ? *(const uint64_t *)word : *(const uint32_t *)word;
@@ -38,7 +40,9 @@ static void *tag_word(const tmf_heap *heap, bool wide, uint64_t at)
 void tmf_tags_write(tmf_heap *heap, bool wide, struct tmf_run run)
 {
     put(node_word(heap, wide, run.at), wide, run.quanta);
-    put(tag_word(heap, wide, tmf_run_end(run)), wide, run.quanta);
+    if (!TMF_MUTANT("end-tag-not-written")) {
+        put(tag_word(heap, wide, tmf_run_end(run)), wide, run.quanta);
+    }
 }
 
 bool tmf_tags_hold(const tmf_heap *heap, bool wide, struct tmf_run run)

@@ -2,6 +2,9 @@
 /* The model, and the heap beside it: see test_model.h. */
 #include "test_model.h"
 
+#include "region.h"
+
+#include <errno.h>
 #include <stdlib.h>
 
 enum { RUNS_MAX = 16384, TAGGED_MAX = 1 << 16, BAD_FREES_MAX = 4 << 20 };
@@ -34,14 +37,30 @@ static struct round {
     size_t operation;
 } now;
 
+static size_t operations; /* of all rounds */
+
 void round_expect(bool holds, const char *what)
 {
     if (!holds) {
-        fail_msg("%s\nreplay: TMF_MODEL_SEED=%llu TMF_MODEL_CASE=%s:%zu:%s model_test   "
-                 "(operation %zu)",
-                 what, (unsigned long long)now.seed, now.config.index, now.config.quantum,
-                 now.workload, now.operation);
+        struct round_failure failure = {.what = what,
+                                        .index = now.config.index,
+                                        .quantum = now.config.quantum,
+                                        .workload = now.workload,
+                                        .seed = now.seed,
+                                        .operation = now.operation};
+        round_fail(&failure);
     }
+}
+
+size_t round_operations(void)
+{
+    return operations;
+}
+
+static void begin_operation(void)
+{
+    now.operation++;
+    operations++;
 }
 
 /* ---- the model ---- */
@@ -54,7 +73,7 @@ static size_t rounded(const struct model *model, size_t size)
 
 static void model_insert(struct model *model, size_t n, struct run run)
 {
-    assert_true(model->count < RUNS_MAX);
+    round_expect(model->count < RUNS_MAX, "the model has room for all runs");
     memmove(&model->runs[n + 1], &model->runs[n], (model->count - n) * sizeof run);
     model->runs[n] = run;
     model->count++;
@@ -233,7 +252,7 @@ static size_t take(size_t place, size_t alignment, size_t size)
 size_t round_alloc(size_t alignment, size_t size)
 {
     void *at = NULL;
-    now.operation++;
+    begin_operation();
     int error = tmf_heap_alloc(&now.region.heap, alignment, size, &at);
     round_expect(error == 0 || error == ENOMEM, "an allocation has room, or has none");
     size_t n = take(error == 0 ? place_of(at) : NOWHERE, alignment, size);
@@ -250,7 +269,7 @@ void round_free(size_t place)
     struct model *model = &now.model;
     size_t n = model_find(model, place);
     struct run *run = &model->runs[n];
-    now.operation++;
+    begin_operation();
     round_expect(run->at == place && run->state == USED, "a workload frees blocks");
     expect_filled(run);
     size_t size = run->size - now.operation % model->quantum;
@@ -296,7 +315,7 @@ size_t round_resize(size_t place, size_t size)
     size_t n = model_find(model, place);
     struct run old = model->runs[n];
     void *at = NULL;
-    now.operation++;
+    begin_operation();
     round_expect(old.at == place && old.state == USED, "a workload resizes blocks");
     int error = tmf_heap_resize(&now.region.heap, now.region.base + place, old.size, size, &at);
     round_expect(error == 0 || error == ENOMEM, "a resized block has room, or has none");
@@ -323,7 +342,7 @@ void round_free_bad(size_t place, size_t size)
         (run->at == place && run->state == USED && run->size == rounded(model, size))) {
         return;
     }
-    now.operation++;
+    begin_operation();
     memcpy(before, now.region.base, model->size);
     int error = tmf_heap_free(&now.region.heap, now.region.base + place, size);
     round_expect(error == TMF_EBADBLOCK, "a free of what is no block is refused");
@@ -343,11 +362,12 @@ bool round_grow(size_t more)
 {
     struct model *model = &now.model;
     size_t size = model->size + more;
-    now.operation++;
+    begin_operation();
     if (size > now.region.reserved) {
         return false;
     }
     size_t metadata = metadata_bytes();
+    region_open(&now.region, size);
     int error = tmf_heap_grow(&now.region.heap, size);
     round_expect(error == 0 || error == ENOMEM, "a heap grows");
     if (error != 0) {
@@ -429,6 +449,7 @@ bool round_begin(tmf_heap_config config, const char *workload, uint64_t seed, si
     now.seed = seed;
     now.operation = 0;
     region_map(&now.region, reserved);
+    region_close(&now.region, size);
     int error = region_create(&now.region, OFFSET, size, config);
     if (error == ENOMEM) {
         region_unmap(&now.region);

@@ -7,13 +7,13 @@
  * lost by a move, is seen when the block is next looked at.
  *
  * Whatever makes operations can drive it: a random source, a pattern, a recorded trace. Blocks are
- * named by their place, the offset in bytes from the region's base. What does not hold fails the
- * test with the line that replays it.
+ * named by their place, the offset in bytes from the region's base. What lies behind the heap's
+ * last byte traps. What does not hold is told to round_fail(), which the driver defines.
  */
 #ifndef TMF_TEST_MODEL_H
 #define TMF_TEST_MODEL_H
 
-#include "test_region.h"
+#include "index.h"
 
 /* Places are not 0. */
 #define NOWHERE ((size_t)0)
@@ -45,7 +45,22 @@ size_t round_block_size(size_t place);
 /* The n-th block from somewhere, or NOWHERE: there is none. */
 size_t round_some_block(size_t n);
 
-/* Fails the test, with the line that replays it, if it does not hold. */
+/* Operations made so far, in all rounds. */
+size_t round_operations(void);
+
+/* Calls round_fail() if it does not hold. */
 void round_expect(bool holds, const char *what);
+
+struct round_failure {
+    const char *what;
+    const char *index;
+    size_t quantum;
+    const char *workload;
+    uint64_t seed;
+    size_t operation;
+};
+
+/* Of the driver. */
+_Noreturn void round_fail(const struct round_failure *failure);
 
 #endif

@@ -84,7 +84,9 @@ static unsigned class_of(uint64_t quanta)
 static unsigned class_above(uint64_t quanta)
 {
     uint64_t width = quanta < STEPS ? 1 : UINT64_C(1) << (highest_bit(quanta) - STEPS_SHIFT);
-    return quanta >> WIDE_BITS != 0 ? CLASSES : class_of(quanta + width - 1);
+    return quanta >> WIDE_BITS != 0
+               ? CLASSES
+               : class_of(quanta + (TMF_MUTANT("class-rounded-down") ? 0 : width - 1));
 }
 
 static uint64_t get(const tmf_heap *heap, uint64_t at, unsigned word)
@@ -133,7 +135,8 @@ static void set_first(tmf_heap *heap, unsigned class, uint64_t at)
     TMF_POINT("alloc/tlsf/before-bitmaps");
     *steps = (uint16_t)(at != 0 ? *steps | bit : *steps & ~bit);
     uint64_t power = UINT64_C(1) << class / STEPS;
-    area->powers = *steps != 0 ? area->powers | power : area->powers & ~power;
+    bool is_left = *steps != 0 || TMF_MUTANT("power-bit-left");
+    area->powers = is_left ? area->powers | power : area->powers & ~power;
 }
 
 static int tlsf_insert(tmf_heap *heap, struct tmf_run run)

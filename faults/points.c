@@ -131,11 +131,6 @@ static int on_point(const char *name, int *failnum, void **failinfo, unsigned in
     return 0;
 }
 
-void faults_points_watch(void (*watch)(const char *name))
-{
-    atomic_store(&watcher, watch);
-}
-
 const struct faults_point *faults_point_at(size_t n)
 {
     return n < POINT_COUNT ? &points[n] : NULL;

@@ -13,12 +13,13 @@
 #include "harness/progress.h"
 #include "harness/strategy.h"
 
-#define NS_PER_S      1000000000u
-#define LOOK_NS       100000               /* between two looks at the crew */
-#define GRACE_NS      UINT64_C(2000000000) /* to end after the first violation */
-#define PATIENCE_NS   UINT64_C(30000000000)
-#define TRANSACTIONS  1000
-#define CHILD_SECONDS 120u /* for creating and judging */
+#define NS_PER_S         1000000000u
+#define LOOK_NS          100000               /* between two looks at the crew */
+#define GRACE_NS         UINT64_C(2000000000) /* to end after the first violation */
+#define PATIENCE_S       30
+#define TRANSACTIONS     1000
+#define CONTEST_LOG_SIZE ((size_t)24 << 10) /* so small that there are checkpoints */
+#define CHILD_SECONDS    120u               /* for creating and judging */
 
 bool parse_count(const char *value, uint64_t min, uint64_t max, uint64_t *out)
 {
@@ -185,8 +186,12 @@ static void oversee(struct contest *contest)
 {
     struct board *board = contest->board;
     struct watch watch = {0};
+    uint64_t grace_ns = GRACE_NS;
+    double patience = contest->patience_seconds > 0 ? contest->patience_seconds : PATIENCE_S;
     uint64_t violated_ns = 0;
     const struct timespec look = {.tv_nsec = LOOK_NS};
+    if (patience * NS_PER_S < GRACE_NS)
+        grace_ns = (uint64_t)(patience * NS_PER_S);
     for (size_t n = 0; n < contest->processes; n++)
         start(&contest->members[n]);
     while (end_dead(contest) > 0) {
@@ -194,10 +199,10 @@ static void oversee(struct contest *contest)
         bool busy = !violated && contest->tend && contest->tend(contest);
         if (contest_progress(contest) >= 1 && !busy)
             atomic_store(&board->stop, true);
-        watch_look(&watch, board, PATIENCE_NS);
+        watch_look(&watch, board, (uint64_t)(patience * NS_PER_S));
         if (violated && violated_ns == 0)
             violated_ns = clock_ns();
-        else if (violated && clock_ns() - violated_ns > GRACE_NS)
+        else if (violated && clock_ns() - violated_ns > grace_ns)
             kill_all(contest);
         show_progress(contest);
         nanosleep(&look, NULL);
@@ -327,6 +332,7 @@ static size_t run_each(const struct arguments *arguments, struct affair *affair,
     contest->time_seconds = arguments->time_seconds / (double)of_shard;
     for (size_t n = arguments->shard - 1; n < count; n += arguments->shards) {
         workload_pick(arguments, n, &contest->place);
+        contest->place.log_size = CONTEST_LOG_SIZE;
         held += run_one(affair, n, scratch, result) == STATUS_HELD;
     }
     return held;

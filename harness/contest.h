@@ -33,6 +33,7 @@ struct contest {
     size_t processes;          /* among which they are spread */
     uint64_t transactions;     /* the goal (reads, where nobody writes); 0: none */
     double time_seconds;       /* the end without a goal; 0: none */
+    double patience_seconds;   /* nobody stands still for longer; 0: 30 */
     char options[160];         /* the command's own options, as they are typed to replay it */
     int (*crew)(void *member); /* what a process does; it exits with 0 */
     /* Called often while the crew is at work: may kill. True: it is about to, do not end now. */

@@ -73,13 +73,23 @@ static uint64_t transactions = TRANSACTIONS;
 static const struct faults_mutant *mutant;
 static const char *only_call; /* NULL: all */
 static bool one_errno;        /* of each kind of answer that a call may give */
+static bool until_first;
 
-enum { KEY_TRANSACTIONS = 0x200, KEY_MUTANT, KEY_CALL, KEY_ONE_ERRNO };
+enum {
+    KEY_TRANSACTIONS = 0x200,
+    KEY_MUTANT,
+    KEY_CALL,
+    KEY_ONE_ERRNO,
+    KEY_UNTIL_FIRST,
+    KEY_PATIENCE
+};
 static const struct argp_option options[] = {
     {"mutant", KEY_MUTANT, "NAME", 0, "wakes a bug of `tmf list mutants`, which is to be found", 0},
     {"call", KEY_CALL, "NAME", 0, "fails that call alone, as pwrite, memory or room (all)", 0},
     {"one-errno", KEY_ONE_ERRNO, NULL, 0, "one errno of each call, where others end alike", 0},
     {"transactions", KEY_TRANSACTIONS, "NUMBER", 0, "of a life, from 1 to 1000 (8)", 0},
+    {"patience", KEY_PATIENCE, "SECONDS", 0, "no child may take longer (20)", 0},
+    {"until-first", KEY_UNTIL_FIRST, NULL, 0, "end with the first violation, not shrunk", 0},
     {0},
 };
 
@@ -97,10 +107,12 @@ static const char *find_call(const char *name)
 static bool take(int key, const char *value)
 {
     char *end;
-    if (key == KEY_ONE_ERRNO) {
-        one_errno = true;
-        return true;
-    }
+    if (key == KEY_ONE_ERRNO)
+        return one_errno = true;
+    if (key == KEY_UNTIL_FIRST)
+        return until_first = true;
+    if (key == KEY_PATIENCE)
+        return kill_take_patience(value);
     if (key == KEY_CALL) {
         only_call = find_call(value);
         return only_call != NULL;
@@ -139,9 +151,9 @@ static void report(struct campaign *campaign, const struct error_case *one,
 {
     struct error_case shortest = *one;
     struct kill_outcome again;
-    if (!outcome->timed_out) /* every try would take as long */
+    if (!outcome->timed_out && !until_first) /* every try would take as long */
         error_shrink(campaign->stage, &shortest);
-    if (!error_case_run(campaign->stage, &shortest, &again))
+    if (!until_first && !error_case_run(campaign->stage, &shortest, &again))
         *outcome = again;
     char name[KILL_TEXT_MAX], replay[KILL_TEXT_MAX + 32], folder[32], what[2048 + PATH_MAX];
     error_case_format(&shortest, name);
@@ -179,7 +191,7 @@ static void count_case(struct campaign *campaign, const struct error_case *one,
 /* A mutant is found or not. */
 static uint64_t violations_max(void)
 {
-    return mutant ? 1 : VIOLATIONS_MAX;
+    return mutant || until_first ? 1 : VIOLATIONS_MAX;
 }
 
 static bool is_over(const struct campaign *campaign)

@@ -2,10 +2,13 @@
 #include "harness/error_life.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
 
 #include <dirent.h>
 
@@ -160,6 +163,20 @@ static enum step ask_witness(struct run *run)
                  tmf_strerror(seen));
 }
 
+/* Whether another could come in. An open file of its own asks as another process would. */
+static bool is_lock_free(const struct run *run)
+{
+    char file[KILL_PATH_MAX + 16];
+    struct flock bytes = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    snprintf(file, sizeof(file), "%s.log", run->job->path);
+    int fd = open(file, O_RDWR | O_CLOEXEC);
+    bool is_free =
+        fd < 0 || (flock(fd, LOCK_EX | LOCK_NB) == 0 && fcntl(fd, F_OFD_SETLK, &bytes) == 0);
+    if (fd >= 0)
+        close(fd);
+    return is_free;
+}
+
 static enum step begin(struct run *run)
 {
     uint64_t before = struck(run);
@@ -167,6 +184,9 @@ static enum step begin(struct run *run)
     int error = tmf_write_begin(run->storage, &run->writer);
     if (error) {
         run->writer = NULL;
+        if (!run->exclusive && !is_lock_free(run))
+            return wrong(run, "beginning transaction %" PRIu64 " failed, and its lock is kept: %s",
+                         run->next, error_text(error));
         enum step step = took(run, "beginning transaction", error, before);
         return step == FELL && is_poisoned ? ask_witness(run) : step;
     }
@@ -201,9 +221,14 @@ static enum step transact(struct run *run)
     return WELL;
 }
 
-/* A program may roll back after an error, or end the transaction at once: every other case. */
+/*
+ * A program may roll back after an error, or end the transaction at once: every other case. Until
+ * then it may go on, and what it stores reaches nothing.
+ */
 static enum step roll_back(struct run *run)
 {
+    if (run->falls % 3 == 0)
+        (void)workload_step_wrongly(run->place, run->writer, run->next);
     if (++run->falls % 2 == run->fault->nth % 2)
         return FELL;
     uint64_t before = struck(run);
@@ -321,6 +346,7 @@ static int visit_with(const struct run *run, tmf_storage *storage)
     return error ? error : tmf_wait(storage, ticket);
 }
 
+/* One visitor in two is gone without a close: what it has logged is for us to take over. */
 static int visit(void *context)
 {
     const struct run *run = context;
@@ -330,7 +356,8 @@ static int visit(void *context)
     int error = workload_create(&place, run->job->path, &storage);
     if (!error) {
         error = visit_with(run, storage);
-        tmf_close(storage);
+        if (run->fault->nth % 2 == 0)
+            tmf_close(storage);
     }
     if (error)
         wrong(run, "another process could not work: %s", error_text(error));

@@ -56,18 +56,25 @@ struct campaign {
 };
 
 static uint64_t transactions = TRANSACTIONS;
+static bool until_first;
 
-enum { KEY_TRANSACTIONS = 0x200 };
+enum { KEY_TRANSACTIONS = 0x200, KEY_UNTIL_FIRST, KEY_PATIENCE };
 static const struct argp_option options[] = {
     {"transactions", KEY_TRANSACTIONS, "NUMBER", 0, "of a life, from 1 to 1000 (12)", 0},
+    {"patience", KEY_PATIENCE, "SECONDS", 0, "no child may take longer (20)", 0},
+    {"until-first", KEY_UNTIL_FIRST, NULL, 0, "end with the first violation, not shrunk", 0},
     {0},
 };
 
 static bool take(int key, const char *value)
 {
     char *end;
+    if (key == KEY_UNTIL_FIRST)
+        return until_first = true;
+    if (key == KEY_PATIENCE)
+        return kill_take_patience(value);
     transactions = strtoull(value, &end, 10);
-    return key == KEY_TRANSACTIONS && *end == 0 && transactions >= 1 && transactions <= 1000;
+    return *end == 0 && transactions >= 1 && transactions <= 1000;
 }
 
 static uint64_t now_us(void)
@@ -129,7 +136,7 @@ static void report(struct campaign *campaign, const struct kill_case *one,
 {
     struct kill_case shortest = *one;
     struct kill_outcome again;
-    if (!outcome->timed_out) /* every try would take as long */
+    if (!outcome->timed_out && !until_first) /* every try would take as long */
         kill_shrink(campaign->stage, &shortest);
     if (shortest.transactions < one->transactions &&
         !kill_case_run(campaign->stage, &shortest, &again))
@@ -164,9 +171,14 @@ static void count_case(struct campaign *campaign, const struct kill_case *one,
     report(campaign, one, outcome);
 }
 
+static uint64_t violations_max(void)
+{
+    return until_first ? 1 : VIOLATIONS_MAX;
+}
+
 static bool is_over(const struct campaign *campaign)
 {
-    return campaign->violations >= VIOLATIONS_MAX || campaign->timeouts >= TIMEOUTS_MAX ||
+    return campaign->violations >= violations_max() || campaign->timeouts >= TIMEOUTS_MAX ||
            (campaign->cases_max && campaign->cases >= campaign->cases_max) ||
            (campaign->until_seconds > 0 &&
             result_seconds(campaign->result) >= campaign->until_seconds);
@@ -304,7 +316,7 @@ static void print_campaign(FILE *to, const struct campaign *campaign)
     fprintf(to, TABLE_LINE, place->strategy, durability_name(place->durability), place->index,
             place->quantum, place->workload->name, campaign->points, campaign->hits,
             campaign->exhaustive, campaign->cases, campaign->violations, campaign->seconds);
-    if (campaign->violations >= VIOLATIONS_MAX || campaign->timeouts >= TIMEOUTS_MAX)
+    if (campaign->violations >= violations_max() || campaign->timeouts >= TIMEOUTS_MAX)
         fputs("  given up: that is enough to know\n", to);
     fflush(to);
 }

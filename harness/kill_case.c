@@ -9,14 +9,24 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "faults/io_points.h"
 #include "faults/points.h"
 #include "harness/command.h"
 
-#define LIMIT_SECONDS 20 /* for a child; it takes milliseconds */
-#define SHRINK_TRIES  120
-#define CASE_FOLDER   "case"
+#define SHRINK_TRIES 120
+#define CASE_FOLDER  "case"
+
+unsigned kill_patience = 20;
+
+bool kill_take_patience(const char *value)
+{
+    char *end;
+    unsigned long seconds = strtoul(value, &end, 10);
+    kill_patience = (unsigned)seconds;
+    return *end == 0 && seconds >= 1 && seconds <= 3600;
+}
 
 void kill_case_format(const struct kill_case *one, char *to)
 {
@@ -255,10 +265,27 @@ int kill_give_up_creation(const struct workload_place *place, const char *path)
     return workload_create(&refused, path, &storage);
 }
 
+/* Nothing that a creation has made is left where it was given up. */
+static int look_for_remains(const struct job *job)
+{
+    static const char *const endings[] = {".odb", ".log", ".odb.new"};
+    for (size_t n = 0; n < sizeof(endings) / sizeof(endings[0]); n++) {
+        char file[KILL_PATH_MAX + 16];
+        snprintf(file, sizeof(file), "%s%s", job->path, endings[n]);
+        if (access(file, F_OK) == 0) {
+            snprintf(job->life->what, sizeof(job->life->what),
+                     "a creation that was given up has left its %s", endings[n]);
+            return FAILED;
+        }
+    }
+    return LIVED;
+}
+
 static int fail_to_create(const struct job *job)
 {
     int error = kill_give_up_creation(&job->one->place, job->path);
-    return error == ECANCELED ? LIVED : failed(job->life, "giving up creation", 0, error);
+    return error == ECANCELED ? look_for_remains(job)
+                              : failed(job->life, "giving up creation", 0, error);
 }
 
 static int live(void *context)
@@ -344,7 +371,7 @@ bool kill_run_child(struct kill_stage *stage, int (*body)(void *), void *context
     pid_t pid;
     struct child_end end;
     char how[128];
-    int error = child_start(body, context, LIMIT_SECONDS, &pid);
+    int error = child_start(body, context, kill_patience, &pid);
     if (error)
         return kill_violated(stage->life, out, "starting a child failed: %s", strerror(error));
     if (after_us) {
@@ -401,7 +428,7 @@ bool kill_judge(struct kill_stage *stage, const struct kill_case *one, struct ki
     struct job job;
     prepare(stage, one, &job);
     struct child_end end;
-    int error = child_run(judge, &job, LIMIT_SECONDS, &end);
+    int error = child_run(judge, &job, kill_patience, &end);
     if (error)
         return kill_violated(stage->life, out, "starting a child failed: %s", strerror(error));
     if (!end.exited || end.code != LIVED) {

@@ -31,6 +31,10 @@
 #define KILL_GROWTH      ((size_t)1 << 20) /* bytes, of the second half; the block map grows too */
 #define KILL_HOLD_PERIOD 3                 /* transactions before the lock is let go */
 
+/* For a child, which takes milliseconds. Seconds. */
+extern unsigned kill_patience;
+bool kill_take_patience(const char *value); /* --patience; false: out of range */
+
 /* At the hit-th hit of a point; hit 0: not at all. */
 struct kill_death {
     const char *point; /* as faults/points.h calls it */

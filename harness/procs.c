@@ -10,10 +10,16 @@
  *      IDLE ─ its time has come ─▶ LAID ─ a victim is known ─▶ DUE ─ after a while: SIGKILL ─▶ IDLE
  *
  * Kills are spread evenly over the contest. Some successors open the storage larger than it was,
- * which the others must follow.
+ * which the others must follow. Who stands in a trap has borne a child, which outlives it: what the
+ * child has inherited keeps nobody out (flaw D20). A reader has a companion, a second thread that
+ * reads over the same open storage: so there are processes that another reader enters while one is
+ * inside, and it must not see less for that.
  */
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdio.h>
+#include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "harness/contest.h"
@@ -26,6 +32,9 @@
 #define GROWTHS_MAX      16             /* so many times */
 #define GATHER_US        UINT64_C(2000) /* at most, before a victim in a trap is killed */
 #define INSTANT_US       UINT64_C(1000) /* likewise for one that goes on */
+#define ORPHAN_NAP_NS    5000000
+#define ORPHAN_NAPS      4000
+#define COMPANION_TURN   (UINT64_C(1) << 40)
 
 enum kill_kind {
     KILL_HELD,      /* has the lock, and did nothing yet */
@@ -51,12 +60,14 @@ static double reader_share = 0.5;
 static uint64_t transactions;
 static uint64_t kills;
 static bool kills_given;
+static double patience_seconds;
 
-enum { KEY_PROCESSES = 0x200, KEY_READERS, KEY_TRANSACTIONS, KEY_KILLS };
+enum { KEY_PROCESSES = 0x200, KEY_READERS, KEY_TRANSACTIONS, KEY_KILLS, KEY_PATIENCE };
 static const struct argp_option options[] = {
     {"processes", KEY_PROCESSES, "NUMBER", 0, "that contend, from 2 to 256 (8)", 0},
     {"readers", KEY_READERS, "SHARE", 0, "of them that read, from 0 to 1 (0.5); one writes", 0},
     {"kills", KEY_KILLS, "NUMBER", 0, "processes to be killed (12; with --time 10 a second)", 0},
+    {"patience", KEY_PATIENCE, "SECONDS", 0, "nobody may stand still for longer (30)", 0},
     {"transactions", KEY_TRANSACTIONS, "NUMBER", 0,
      "end after so many and all kills (1000 without --time)", 0},
     {0},
@@ -67,6 +78,8 @@ static bool take(int key, const char *value)
     switch (key) {
     case KEY_PROCESSES:
         return parse_count(value, 2, CONTENDERS_MAX, &processes);
+    case KEY_PATIENCE:
+        return parse_real(value, 0.01, 3600, &patience_seconds);
     case KEY_READERS:
         return parse_real(value, 0, 1, &reader_share);
     case KEY_KILLS:
@@ -95,6 +108,17 @@ static bool is_caught(enum stage stage, const struct visit *visit, enum kill_kin
     return atomic_compare_exchange_strong(&trap->laid, &laid, 0);
 }
 
+/* A child of a process with one thread. It lives until all is over. */
+static void bear_orphan(const struct board *board)
+{
+    const struct timespec nap = {.tv_nsec = ORPHAN_NAP_NS};
+    if (fork() != 0)
+        return;
+    for (int n = 0; n < ORPHAN_NAPS && !atomic_load(&board->stop); n++)
+        nanosleep(&nap, NULL);
+    _exit(0);
+}
+
 /* Whoever is first inside after the kill of a holder ends the time that took. */
 static void note_inside(const struct contend *self)
 {
@@ -119,6 +143,7 @@ static void at_stage(struct contend *self, enum stage stage, const struct visit 
     if (error)
         board_violate(self->board, "making a transaction failed: %s (%s)", tmf_strerror(error),
                       tmf_explain());
+    bear_orphan(self->board);
     atomic_store(&trap->caught, self->number + 1);
     for (;;)
         pause();
@@ -134,15 +159,42 @@ static size_t draw_growth(const struct member *member)
     return growth <= GROWTHS_MAX ? growth * GROWTH_BYTES : 0;
 }
 
+struct companion {
+    const struct member *member;
+    tmf_storage *storage;
+    pthread_t thread;
+};
+
+/* Under the number of its reader, with draws of its own. */
+static void *accompany(void *context)
+{
+    const struct companion *companion = context;
+    struct contend self = {.turn = COMPANION_TURN};
+    contest_compete(companion->member, companion->member->number, companion->storage, &self);
+    return NULL;
+}
+
+static void compete(const struct member *member, tmf_storage *storage)
+{
+    uint64_t counted = 0;
+    struct contend self = {.at_stage = at_stage, .context = &counted};
+    struct companion companion = {.member = member, .storage = storage};
+    bool reads = member->number < member->contest->readers;
+    int error = reads ? pthread_create(&companion.thread, NULL, accompany, &companion) : 0;
+    if (error)
+        board_violate(member->contest->board, "a thread does not start: %s", strerror(error));
+    contest_compete(member, member->number, storage, &self);
+    if (reads && !error)
+        (void)pthread_join(companion.thread, NULL);
+}
+
 static int crew(void *context)
 {
     const struct member *member = context;
     tmf_storage *storage;
     if (!contest_open(member, draw_growth(member), &storage))
         return 0;
-    uint64_t counted = 0;
-    struct contend self = {.at_stage = at_stage, .context = &counted};
-    contest_compete(member, member->number, storage, &self);
+    compete(member, storage);
     contest_close(member, storage);
     return 0;
 }
@@ -248,6 +300,7 @@ static int run(const struct arguments *arguments)
         .readers = reading < processes ? reading : processes - 1,
         .processes = processes,
         .transactions = transactions,
+        .patience_seconds = patience_seconds,
         .crew = crew,
         .tend = tend,
     };

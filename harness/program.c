@@ -46,6 +46,8 @@ static int start(void *context)
     const struct program *program = *place;
     if (program->tmpdir != NULL && setenv("TMPDIR", program->tmpdir, 1) != 0)
         return 127;
+    if (program->mutant != NULL && setenv("TMF_MUTANT", program->mutant, 1) != 0)
+        return 127;
     if (program->output != NULL) {
         int fd = open(program->output, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
         if (fd < 0 || dup2(fd, STDOUT_FILENO) < 0) {

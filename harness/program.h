@@ -20,6 +20,7 @@ struct program {
     const char *const *argv; /* argv[0] is a path; ends in NULL */
     const char *output;      /* file for its standard output; NULL: where ours goes */
     const char *tmpdir;      /* its TMPDIR; NULL: ours */
+    const char *mutant;      /* that is awake in it (faults/mutants.h); NULL: none */
     unsigned limit_seconds;  /* 0: none */
 };
 

@@ -2,7 +2,8 @@
 /*
  * tmf threads: readers and writers over one storage in one process. contend.h has the rules that
  * each of them checks. Before they start, the rules for begins are tried one by one: what a thread
- * is told that may not enter, because another is inside or because it is inside itself.
+ * is told that may not enter, because another is inside or because it is inside itself; and what a
+ * contest meets too seldom (trials.h).
  */
 #include <errno.h>
 #include <pthread.h>
@@ -11,10 +12,12 @@
 #include "harness/contest.h"
 #include "harness/explore_report.h"
 #include "harness/kill_case.h"
+#include "harness/trials.h"
 
 static uint64_t readers = 4;
 static uint64_t writers = 2;
 static uint64_t transactions;
+static double patience_seconds;
 
 static struct exploration schedules = {.visits = 3, .depth = 3, .preemptions = 2};
 static bool is_scheduled;
@@ -29,11 +32,13 @@ enum {
     KEY_VISITS,
     KEY_DEPTH,
     KEY_PREEMPTIONS,
-    KEY_MUTANT
+    KEY_MUTANT,
+    KEY_PATIENCE
 };
 static const struct argp_option options[] = {
     {"readers", KEY_READERS, "NUMBER", 0, "threads that read, from 0 to 128 (4)", 0},
     {"writers", KEY_WRITERS, "NUMBER", 0, "threads that write, from 0 to 128 (2)", 0},
+    {"patience", KEY_PATIENCE, "SECONDS", 0, "nobody may stand still for longer (30)", 0},
     {"transactions", KEY_TRANSACTIONS, "NUMBER", 0,
      "end after so many, or so many reads where nobody writes (1000 without --time)", 0},
     {"schedule", KEY_SCHEDULE, "SEED", 0, "run them under the schedule of this seed", 1},
@@ -81,6 +86,8 @@ static bool take(int key, const char *value)
     switch (key) {
     case KEY_READERS:
         return parse_count(value, 0, CONTENDERS_MAX / 2, &readers);
+    case KEY_PATIENCE:
+        return parse_real(value, 0.01, 3600, &patience_seconds);
     case KEY_WRITERS:
         return parse_count(value, 0, CONTENDERS_MAX / 2, &writers);
     case KEY_TRANSACTIONS:
@@ -218,6 +225,10 @@ static int crew(void *context)
     for (size_t n = 0; n < RULE_COUNT && atomic_load(&board->violations) == 0; n++)
         try_rule(board, storage, &rules[n]);
     if (atomic_load(&board->violations) == 0)
+        try_fork(board, storage);
+    if (atomic_load(&board->violations) == 0)
+        try_two_stores(board, &member->contest->place, storage);
+    if (atomic_load(&board->violations) == 0)
         compete_all(member, storage);
     if (atomic_load(&board->violations) == 0)
         contest_close(member, storage);
@@ -253,6 +264,7 @@ static int run(const struct arguments *arguments)
         .writers = writers,
         .processes = 1,
         .transactions = transactions,
+        .patience_seconds = patience_seconds,
         .crew = crew,
     };
     snprintf(contest.options, sizeof(contest.options), "--readers %zu --writers %zu",

@@ -4,8 +4,12 @@
  * of each trace, cut after its first operations, in every index and every small quantum. All exact
  * indexes must place every block where the model does, so they all place it at the same address.
  */
+#include <setjmp.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+#include <cmocka.h>
 
 #include "alloc/index.h"
 #include "alloc/test_model.h"
@@ -15,6 +19,14 @@ enum { OPERATIONS = 3000, COMPARE_EVERY = 500, REGION = 3 << 20 };
 
 static const char *const names[] = {"gcc", "git", "jq", "perl", "python", "sqlite"};
 static const size_t quanta[] = {16, 32, 64, 128};
+
+void round_fail(const struct round_failure *failure)
+{
+    fail_msg("%s: index %s, quantum %zu, process %llu of %s, operation %zu", failure->what,
+             failure->index, failure->quantum, (unsigned long long)failure->seed, failure->workload,
+             failure->operation);
+    abort();
+}
 
 /* Where each of the process's blocks is; NOWHERE: there was no room for it, or it is gone. */
 static size_t *places;

@@ -43,6 +43,8 @@ static int make_log(struct tmf_storage *storage, uint64_t id, size_t size)
     int error = tmf_log_create(&storage->log, storage->log_fd, id, size ? size : LOG_SIZE_DEFAULT);
     if (error)
         return tmf_fail(error, "creating '%s'", storage->log_path);
+    if (TMF_MUTANT("log-name-unsynced"))
+        return 0;
     error = tmf_file_sync_folder(storage->log_path);
     return error ? tmf_fail(error, "syncing the folder of '%s'", storage->log_path) : 0;
 }
@@ -93,7 +95,7 @@ static int fill(struct tmf_storage *storage, const tmf_options *options, uint64_
                         storage->odb_path, size, options->root_size, options->quantum,
                         options->index ? options->index : "default");
     error = initialise_root(storage, options);
-    if (!error && storage->state == TMF_DOOMED)
+    if (!error && storage->state == TMF_DOOMED && !TMF_MUTANT("made-without-room"))
         error = tmf_fail(storage->doom_error, "creating '%s': no room for its %zu bytes",
                          storage->odb_path, size);
     return error;
@@ -118,12 +120,14 @@ static int fill_trapped(struct tmf_storage *storage, const tmf_options *options,
 /* Gives the finished file its name. From the rename on it is there, whatever comes after. */
 static int publish(struct tmf_storage *storage)
 {
-    if (tmf_io->fsync(storage->odb_fd) != 0)
+    if (!TMF_MUTANT("renamed-unsynced") && tmf_io->fsync(storage->odb_fd) != 0)
         return tmf_fail(errno, "syncing '%s'", storage->new_path);
     TMF_POINT("txn/create/before-rename");
     if (tmf_io->rename(storage->new_path, storage->odb_path) != 0)
         return tmf_fail(errno, "renaming '%s' to '%s'", storage->new_path, storage->odb_path);
     TMF_POINT("txn/create/after-rename");
+    if (TMF_MUTANT("odb-name-unsynced"))
+        return 0;
     int error = tmf_file_sync_folder(storage->odb_path);
     if (!error)
         return 0;
@@ -211,7 +215,7 @@ int tmf_create(struct tmf_storage *storage, const tmf_options *options)
         if (error)
             (void)tmf_io->unlink(storage->new_path);
     }
-    if (error)
+    if (error && !TMF_MUTANT("failed-creation-left"))
         (void)tmf_io->unlink(storage->log_path);
     return error;
 }

@@ -13,6 +13,7 @@
 #include <linux/falloc.h>
 #include <sched.h>
 
+#include "alloc/point.h"
 #include "txn/io.h"
 #include "txn/storage.h"
 
@@ -52,7 +53,7 @@ static bool mend_page(struct tmf_storage *storage, uint64_t page, bool bus)
 {
     if (bus)
         return tmf_arena_substitute(&storage->arena, page) == 0;
-    return !storage->doomed_by_page ||
+    return !storage->doomed_by_page || TMF_MUTANT("doomed-page-not-copied") ||
            tmf_arena_copy(&storage->arena, page, storage->log.record) == 0;
 }
 
@@ -67,7 +68,8 @@ static bool bus_fault(struct tmf_storage *storage, uint64_t page)
     if (storage->bus_page != page + 1) {
         storage->bus_page = page + 1;
         if (tmf_io->fallocate(storage->odb_fd, FALLOC_FL_KEEP_SIZE, (off_t)(page * TMF_PAGE_SIZE),
-                              (off_t)TMF_PAGE_SIZE) == 0)
+                              (off_t)TMF_PAGE_SIZE) == 0 ||
+            TMF_MUTANT("full-disk-tried-for-ever"))
             return true;
         error = errno;
     }

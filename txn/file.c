@@ -23,7 +23,7 @@ int tmf_file_read(int fd, void *to, size_t size, uint64_t at)
             return errno;
         if (got == 0)
             return TMF_EWRONGSIZE;
-        bytes += got;
+        bytes += TMF_MUTANT("second-part-misplaced") ? 0 : got;
         size -= (size_t)got;
         at += (uint64_t)got;
     }

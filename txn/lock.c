@@ -83,7 +83,7 @@ static int enter_processes(struct tmf_lock *lock, bool exclusive, uint64_t deadl
         return error;
     TMF_POINT("txn/lock/taken");
     error = lock->hooks->entered(lock->context, exclusive, deadline);
-    if (error)
+    if (error && !TMF_MUTANT("lock-kept-after-error"))
         leave_processes(lock, exclusive);
     return error;
 }
@@ -124,6 +124,8 @@ void tmf_lock_destroy(struct tmf_lock *lock)
 
 static bool holds(const struct tmf_lock *lock, pthread_t thread)
 {
+    if (TMF_MUTANT("second-begin-unseen"))
+        return false;
     for (const struct tmf_lock_holder *at = lock->holders; at; at = at->next) {
         if (pthread_equal(at->thread, thread))
             return true;
@@ -162,7 +164,7 @@ static int wait_changed(struct tmf_lock *lock, uint64_t deadline)
 {
     if (deadline == TMF_WAIT_TRY)
         return EBUSY;
-    if (deadline == TMF_WAIT_FOREVER)
+    if (deadline == TMF_WAIT_FOREVER || TMF_MUTANT("time-out-ignored"))
         return pthread_cond_wait(&lock->changed, &lock->mutex);
     struct timespec until = {.tv_sec = (time_t)(deadline / NS_PER_S),
                              .tv_nsec = (long)(deadline % NS_PER_S)};
@@ -182,11 +184,12 @@ static bool is_wanted_outside(struct tmf_lock *lock)
 
 static bool reader_must_wait(struct tmf_lock *lock, bool admitted)
 {
-    if (lock->writing || lock->entering)
+    if ((lock->writing && !TMF_MUTANT("reader-beside-writer")) || lock->entering)
         return true;
     if (lock->first_writer && !admitted)
         return true;
-    if (lock->readers > 0 && lock->hooks->is_stale(lock->context))
+    if (lock->readers > 0 && lock->hooks->is_stale(lock->context) &&
+        !TMF_MUTANT("newcomer-sees-old"))
         return true;
     return is_wanted_outside(lock);
 }
@@ -237,8 +240,9 @@ static void unqueue_writer(struct tmf_lock *lock, const struct tmf_lock_waiter *
 static bool writer_must_wait(const struct tmf_lock *lock, const struct tmf_lock_waiter *waiter)
 {
     return lock->writing || (lock->entering && !TMF_MUTANT("entering-unseen")) ||
-           lock->readers > (unsigned)TMF_MUTANT("reader-count") || lock->admitted > 0 ||
-           lock->first_writer != waiter;
+           (lock->readers > (unsigned)TMF_MUTANT("reader-count") &&
+            !TMF_MUTANT("writer-beside-readers")) ||
+           lock->admitted > 0 || lock->first_writer != waiter;
 }
 
 static int wait_to_write(struct tmf_lock *lock, uint64_t deadline)
@@ -274,7 +278,7 @@ static int join(struct tmf_lock *lock, struct tmf_lock_holder **out)
             leave_processes(lock, false);
         return ENOMEM;
     }
-    lock->readers++;
+    lock->readers += !TMF_MUTANT("reader-not-counted");
     lock->joins++;
     link_holder(lock, holder);
     *out = holder;
@@ -326,7 +330,7 @@ void tmf_lock_release(struct tmf_lock *lock, struct tmf_lock_holder *holder)
         holder->next = lock->free_holders;
         lock->free_holders = holder;
     }
-    bool last = was_writing || --lock->readers == 0;
+    bool last = was_writing || --lock->readers == TMF_MUTANT("last-but-one-unlocks");
     if (was_writing || (last && !lock->process.is_exclusive))
         leave_processes(lock, was_writing);
     if (was_writing) {
@@ -334,7 +338,7 @@ void tmf_lock_release(struct tmf_lock *lock, struct tmf_lock_holder *holder)
         lock->era++;
         lock->admitted = lock->waiting_readers;
     }
-    if (last && (was_writing || !TMF_MUTANT("leaving-untold")))
+    if (last && !TMF_MUTANT("waiter-not-woken") && (was_writing || !TMF_MUTANT("leaving-untold")))
         (void)pthread_cond_broadcast(&lock->changed);
     (void)pthread_mutex_unlock(&lock->mutex);
 }

@@ -41,7 +41,7 @@ static bool slot_is_valid(const struct tmf_log_slot *slot)
 {
     return memcmp(slot->log_magic, TMF_LOG_MAGIC, TMF_MAGIC_SIZE) == 0 &&
            slot->version == TMF_FORMAT_VERSION && slot->kind <= TMF_LOG_REDO &&
-           slot->checksum == slot_checksum(slot);
+           (slot->checksum == slot_checksum(slot) || TMF_MUTANT("slot-checksum-unchecked"));
 }
 
 /* Of the valid copies, of either slot, the one with the highest turn. */
@@ -75,7 +75,8 @@ static int slot_write(struct tmf_log *log, uint64_t turn, enum tmf_log_kind kind
     memcpy(sectors, &slot, sizeof(slot)); /* twice, so that damage to one is outvoted */
     memcpy(sectors + TMF_SECTOR_SIZE, &slot, sizeof(slot));
     log->bytes_written += sizeof(sectors);
-    return tmf_file_write(log->fd, sectors, sizeof(sectors), TMF_LOG_SLOT_OFFSET(turn));
+    uint64_t offset = TMF_MUTANT("slot-overwritten") ? 0 : TMF_LOG_SLOT_OFFSET(turn);
+    return tmf_file_write(log->fd, sectors, sizeof(sectors), offset);
 }
 
 /* ---- opening */
@@ -116,7 +117,7 @@ int tmf_log_create(struct tmf_log *log, int fd, uint64_t id, uint64_t size)
     if (!error)
         error = slot_write(log, log->turn, TMF_LOG_UNDO, 0);
     TMF_POINT("txn/create/log-written");
-    if (!error)
+    if (!error && !TMF_MUTANT("new-log-unsynced"))
         error = tmf_log_sync(log);
     tmf_log_follow(log, &(struct tmf_log_state){.turn = log->turn, .kind = TMF_LOG_UNDO});
     return error ? error : map_head(log, size);
@@ -193,7 +194,7 @@ int tmf_file_is_ours(int fd, const char magic[8], uint64_t zeroes, bool *out)
         is_zero = memcmp(sector, zero_sector, sizeof(sector)) == 0;
     }
     if (!error)
-        *out = has_magic || is_zero;
+        *out = has_magic || (is_zero && (size == 0 || !TMF_MUTANT("half-made-refused")));
     return error;
 }
 
@@ -247,7 +248,7 @@ int tmf_log_extend(struct tmf_log *log, uint64_t end)
 {
     uint64_t size = 0;
     int error = tmf_file_size(log->fd, &log->size); /* another process may have made it longer */
-    if (error || log->size >= end)
+    if (error || log->size >= end || TMF_MUTANT("log-not-extended"))
         return error;
     for (size = log->size + EXTENSION_BYTES; size < end;)
         size += EXTENSION_BYTES;
@@ -274,7 +275,7 @@ int tmf_log_start(struct tmf_log *log, enum tmf_log_kind kind, uint64_t sequence
     struct tmf_log_state state = {.turn = log->turn + 1, .sequence = sequence, .kind = kind};
     int error = slot_write(log, state.turn, kind, sequence);
     TMF_POINT("txn/log/start-written");
-    if (!error)
+    if (!error && !TMF_MUTANT("slot-unsynced"))
         error = tmf_log_sync(log);
     if (error)
         return error;

@@ -243,8 +243,8 @@ static int check_unmapped(struct tmf_storage *storage, const struct tmf_file_hea
     int error = tmf_log_look(&storage->log, &state);
     if (error)
         return tmf_fail(error, "reading '%s'", storage->log_path);
-    if (!state.pending || header->size == 0 || header->size > file_size ||
-        header->size > PTRDIFF_MAX || header->size % TMF_PAGE_SIZE != 0)
+    if (!state.pending || TMF_MUTANT("torn-header-refused") || header->size == 0 ||
+        header->size > file_size || header->size > PTRDIFF_MAX || header->size % TMF_PAGE_SIZE != 0)
         return tmf_header_check_state(storage, header, file_size);
     return 0;
 }
@@ -300,7 +300,7 @@ static int grow_file(struct tmf_storage *storage, size_t size)
             error = errno;
         TMF_POINT("txn/grow/file-extended");
         /* The log may name the new pages only once the size that holds them is durable. */
-        if (!error && tmf_io->fsync(storage->odb_fd) != 0)
+        if (!error && !TMF_MUTANT("growth-unsynced") && tmf_io->fsync(storage->odb_fd) != 0)
             error = errno;
     }
     if (!error)
@@ -315,11 +315,12 @@ static int grow_heap(struct tmf_storage *storage, size_t size)
         return error;
     storage->heap_stores = true;
     tmf_header(storage)->size = size;
-    tmf_header_seal(tmf_header(storage));
+    if (!TMF_MUTANT("grown-header-unsealed"))
+        tmf_header_seal(tmf_header(storage));
     TMF_POINT("txn/grow/header-changed");
     error = tmf_heap_grow(&storage->heap, size);
     storage->heap_stores = false;
-    if (!error)
+    if (!error && !TMF_MUTANT("growth-not-committed"))
         error = tmf_transaction_commit(storage, true);
     int end_error = tmf_transaction_end(storage);
     return error ? error : end_error;
@@ -477,7 +478,7 @@ int tmf_close(tmf_storage *storage)
         return 0;
     if (storage->forked)
         return tmf_fail(TMF_EFORKED, "closing '%s'", storage->odb_path);
-    if (tmf_lock_in_use(&storage->lock))
+    if (tmf_lock_in_use(&storage->lock) && !TMF_MUTANT("closed-in-use"))
         return tmf_fail(EBUSY, "closing '%s': end its readers and writers first",
                         storage->odb_path);
     if (storage->strategy->is_redo)

@@ -72,7 +72,7 @@ static int ask(const struct request *request, bool wait)
     int error;
     do {
         error = request->is_byte ? ask_byte(request, wait) : ask_flock(request, wait);
-    } while (error == EINTR);
+    } while (error == EINTR && !TMF_MUTANT("interrupted-lock"));
     return error;
 }
 
@@ -118,14 +118,15 @@ static int take_byte(const struct tmf_process_lock *lock, enum byte byte, int op
 
 static int pass_gate(const struct tmf_process_lock *lock, int operation, uint64_t deadline)
 {
-    if (lock->is_exclusive)
+    if (lock->is_exclusive || TMF_MUTANT("main-lock-not-taken"))
         return 0;
     int error = tmf_flock(lock->odb_fd, operation, deadline);
     if (error)
         return error;
     TMF_POINT("txn/lock/gate-taken");
     error = tmf_flock(lock->log_fd, operation, deadline);
-    (void)tmf_flock(lock->odb_fd, LOCK_UN, TMF_WAIT_FOREVER);
+    if (!TMF_MUTANT("gate-not-given-back"))
+        (void)tmf_flock(lock->odb_fd, LOCK_UN, TMF_WAIT_FOREVER);
     return error;
 }
 
@@ -153,7 +154,8 @@ int tmf_process_write(const struct tmf_process_lock *lock, uint64_t deadline)
     if (error)
         return error;
     TMF_POINT("txn/lock/turnstile-taken");
-    error = take_byte(lock, WRITER, LOCK_EX, deadline);
+    if (!TMF_MUTANT("writer-lock-not-taken"))
+        error = take_byte(lock, WRITER, LOCK_EX, deadline);
     (void)take_byte(lock, TURNSTILE, LOCK_UN, TMF_WAIT_FOREVER);
     return error;
 }

@@ -45,7 +45,11 @@ int tmf_sync_arena(struct tmf_storage *storage)
     if (storage->durability == TMF_DURABILITY_PROCESS)
         return 0;
     storage->stats.syncs++;
+    if (TMF_MUTANT("arena-unsynced"))
+        return 0;
     if (tmf_io->fdatasync(storage->odb_fd) == 0 || TMF_MUTANT("arena-sync-ignored"))
+        return 0;
+    if (TMF_MUTANT("failed-sync-repeated") && tmf_io->fdatasync(storage->odb_fd) == 0)
         return 0;
     return tmf_poison(storage, errno);
 }
@@ -56,6 +60,8 @@ static int sync_log(struct tmf_storage *storage)
 {
     struct tmf_log *log = &storage->log;
     if (log->durable_below >= log->at.sequence && !tmf_redo_log_has_next(log))
+        return 0;
+    if (TMF_MUTANT("published-before-log-synced"))
         return 0;
     log->syncs++;
     return tmf_io->fdatasync(log->fd) == 0 ? 0 : tmf_poison(storage, errno);
@@ -83,6 +89,8 @@ static int publish(struct tmf_storage *storage, bool rewrite, uint64_t *sequence
 static int settle(struct tmf_storage *storage, enum tmf_log_kind kind, bool rewrite)
 {
     uint64_t sequence = storage->log.sequence + 1;
+    if (TMF_MUTANT("log-started-before-settled"))
+        (void)tmf_log_start(&storage->log, kind, sequence);
     int error = storage->log.kind == TMF_LOG_UNDO
                     ? tmf_undo_log_apply(&storage->log, storage->odb_fd, rewrite)
                     : publish(storage, rewrite, &sequence);
@@ -90,9 +98,11 @@ static int settle(struct tmf_storage *storage, enum tmf_log_kind kind, bool rewr
         return error;
     TMF_POINT("txn/settle/before-sync");
     storage->stats.syncs++;
-    if (tmf_io->fdatasync(storage->odb_fd) != 0)
+    if (!TMF_MUTANT("settled-unsynced") && tmf_io->fdatasync(storage->odb_fd) != 0)
         return tmf_poison(storage, errno);
     TMF_POINT("txn/settle/before-start");
+    if (TMF_MUTANT("settled-log-kept"))
+        return 0;
     error = tmf_log_start(&storage->log, kind, sequence);
     return error ? tmf_poison(storage, error) : 0;
 }
@@ -120,7 +130,7 @@ static int recover(struct tmf_storage *storage, const struct tmf_log_state *stat
 {
     tmf_log_follow(&storage->log, state);
     int error = settle_durably(storage, kind, state->poisoned);
-    if (!error && state->poisoned)
+    if (!error && state->poisoned && !TMF_MUTANT("poison-never-healed"))
         error = tmf_log_clear_poison(&storage->log);
     if (!error && (state->pending || state->poisoned))
         storage->stats.recoveries++;
@@ -142,7 +152,7 @@ int tmf_follow_growth(struct tmf_storage *storage)
 {
     uint64_t size = tmf_header(storage)->size;
     uint64_t file_size;
-    if (size <= storage->arena.size)
+    if (size <= storage->arena.size || TMF_MUTANT("growth-not-followed"))
         return 0;
     int error = tmf_file_size(storage->odb_fd, &file_size);
     if (!error && (size > file_size || size > PTRDIFF_MAX || size % TMF_PAGE_SIZE != 0))
@@ -163,7 +173,7 @@ static int look(struct tmf_storage *storage, struct tmf_log_state *state)
     int error = tmf_log_look(&storage->log, state);
     if (error)
         return tmf_fail(error, "reading '%s'", storage->log_path);
-    if (state->poisoned && !storage->poisoned)
+    if (state->poisoned && !storage->poisoned && !TMF_MUTANT("poison-of-others-ignored"))
         storage->poisoned = EIO;
     return storage->poisoned ? tmf_fail(TMF_EPOISONED, "using '%s'", storage->odb_path) : 0;
 }
@@ -177,6 +187,8 @@ static bool is_due(const struct tmf_storage *storage, const struct tmf_log_state
     *kind = exclusive ? own : state->kind;
     if (exclusive && (state->kind != own || storage->log.has_leftovers))
         return true;
+    if (TMF_MUTANT("dead-holder-missed"))
+        return false;
     return state->pending && !(is_redo && state->kind == TMF_LOG_REDO);
 }
 
@@ -205,6 +217,8 @@ static int recover_as_reader(struct tmf_storage *storage, uint64_t deadline,
     error = tmf_process_alone(process, deadline);
     if (!error)
         error = recover_here(storage);
+    if (TMF_MUTANT("writer-let-in-too-early"))
+        tmf_process_unwrite(process);
     if (!error)
         error = tmf_process_alone_to_shared(process);
     tmf_process_unwrite(process);
@@ -272,7 +286,7 @@ static int take_over(struct tmf_storage *storage, const struct tmf_log_state *st
 {
     if (storage->strategy->is_redo)
         return tmf_redo_catch_up(storage, state, exclusive);
-    if (storage->log.turn != state->turn)
+    if (storage->log.turn != state->turn && !TMF_MUTANT("commits-of-others-unseen"))
         tmf_log_follow(&storage->log, state);
     return 0;
 }

@@ -132,7 +132,9 @@ static int build_record(struct tmf_storage *storage, uint64_t *changed)
     *changed = 0;
     tmf_redo_buffer_clear(&state->record);
     tmf_pageset_sort(&state->dirty);
-    for (uint64_t n = 0; n < state->dirty.count; n++) {
+    uint64_t count = state->dirty.count;
+    count -= count > 1 && TMF_MUTANT("last-page-not-logged");
+    for (uint64_t n = 0; n < count; n++) {
         bool differs = false;
         int error = put_page(storage, state->dirty.pages[n], &differs);
         if (error)
@@ -165,6 +167,8 @@ static int make_room(struct tmf_storage *storage)
 static int keep_run(void *context, uint64_t offset, const unsigned char *bytes, size_t size)
 {
     const struct tmf_shadows *shadows = context;
+    if (TMF_MUTANT("committed-not-remembered"))
+        return 0;
     memcpy(tmf_shadow_find(shadows, offset / TMF_PAGE_SIZE) + offset % TMF_PAGE_SIZE, bytes, size);
     return 0;
 }
@@ -183,6 +187,8 @@ int tmf_redo_commit(struct tmf_storage *storage)
         error = make_room(storage);
     if (!error && changed)
         error = tmf_redo_log_append(&storage->log, &state->record);
+    if (error && TMF_MUTANT("append-error-swallowed"))
+        error = 0;
     if (error)
         return error;
     (void)tmf_redo_buffer_each(&state->record, keep_run, &state->shadows);
@@ -200,7 +206,7 @@ static int restore_dirty(struct tmf_storage *storage)
     int error = storage->strategy->finder->find(storage);
     if (error || !state->dirty.count)
         return error;
-    for (uint64_t n = 0; !error && n < state->dirty.count; n++)
+    for (uint64_t n = TMF_MUTANT("rollback-forgets-page"); !error && n < state->dirty.count; n++)
         error = tmf_redo_restore(storage, state->dirty.pages[n]);
     storage->stats.rollbacks++;
     return error ? error : tmf_redo_watch(storage);

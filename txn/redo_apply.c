@@ -44,6 +44,8 @@ int tmf_redo_restore(struct tmf_storage *storage, uint64_t page)
 {
     unsigned char *at = storage->arena.base + page * TMF_PAGE_SIZE;
     const unsigned char *shadow = tmf_shadow_find(&tmf_redo_state(storage)->shadows, page);
+    if (!shadow && TMF_MUTANT("stale-copy-kept"))
+        return 0;
     if (!shadow)
         return tmf_io->madvise(at, TMF_PAGE_SIZE, MADV_DONTNEED) == 0 ? 0 : errno;
     int error = storage->strategy->finder->unlock(storage, page, 1);
@@ -155,7 +157,8 @@ static int apply_to_page(struct tmf_storage *storage, uint64_t offset, const uns
         error = open_page(storage, page);
     if (error)
         return error;
-    memcpy(committed + offset % TMF_PAGE_SIZE, bytes, size);
+    if (!TMF_MUTANT("caught-up-not-remembered"))
+        memcpy(committed + offset % TMF_PAGE_SIZE, bytes, size);
     memcpy(storage->arena.base + offset, bytes, size);
     return 0;
 }
@@ -182,6 +185,7 @@ static int apply_run(void *context, uint64_t offset, const unsigned char *bytes,
     while (!error && size > 0) {
         size_t room = TMF_PAGE_SIZE - offset % TMF_PAGE_SIZE;
         size_t part = size < room ? size : room;
+        part -= part == room && TMF_MUTANT("page-border-missed");
         error = apply_to_page(storage, offset, bytes, part);
         offset += part;
         bytes += part;
@@ -199,6 +203,8 @@ static int apply_records(struct tmf_storage *storage)
         error = tmf_redo_log_read(log, &log->at, &state->reading);
         if (error || !state->reading.size)
             break;
+        if (log->at.sequence % 4 == 0 && TMF_MUTANT("record-skipped"))
+            continue;
         error = tmf_redo_buffer_each(&state->reading, apply_run, storage);
     }
     tmf_redo_buffer_clear(&state->reading);
@@ -227,7 +233,8 @@ static int follow(struct tmf_storage *storage, const struct tmf_log_state *log_s
     struct tmf_redo_state *state = tmf_redo_state(storage);
     bool missed = !storage->log.turn || log_state->sequence != storage->log.at.sequence;
     tmf_log_follow(&storage->log, log_state);
-    *dropped = missed || tmf_redo_is_over_limit(storage);
+    *dropped =
+        (missed && !TMF_MUTANT("missed-checkpoint-ignored")) || tmf_redo_is_over_limit(storage);
     if (!*dropped)
         return 0;
     tmf_shadows_clear(&state->shadows);
@@ -278,7 +285,9 @@ int tmf_redo_catch_up(struct tmf_storage *storage, const struct tmf_log_state *l
 
 int tmf_redo_checkpoint(struct tmf_storage *storage, uint64_t deadline)
 {
-    int error = tmf_process_alone(&storage->lock.process, deadline);
+    int error = TMF_MUTANT("checkpoint-beside-readers")
+                    ? 0
+                    : tmf_process_alone(&storage->lock.process, deadline);
     if (error)
         return error;
     TMF_POINT("txn/checkpoint/begin");

@@ -91,7 +91,8 @@ static bool word_differs(const unsigned char *a, const unsigned char *b, size_t 
 static size_t find_difference(const unsigned char *a, const unsigned char *b, size_t at)
 {
     while (at < TMF_PAGE_SIZE) {
-        if (at % CHUNK == 0 && memcmp(a + at, b + at, CHUNK) == 0)
+        if (at % CHUNK == 0 &&
+            memcmp(a + at, b + at, CHUNK - (TMF_MUTANT("last-word-not-compared") ? WORD : 0)) == 0)
             at += CHUNK;
         else if (word_differs(a, b, at))
             return at;
@@ -120,7 +121,8 @@ int tmf_redo_buffer_diff(struct tmf_redo_buffer *buffer, uint64_t offset, const 
     *changed = at < TMF_PAGE_SIZE;
     while (!error && at < TMF_PAGE_SIZE) {
         size_t end = find_end(page, committed, at);
-        error = put_run(buffer, offset + at, page + at, end - at);
+        size_t lost = TMF_MUTANT("run-cut-short") && end - at > WORD ? WORD : 0;
+        error = put_run(buffer, offset + at, page + at, end - at - lost);
         at = find_difference(page, committed, end);
     }
     return error;
@@ -150,7 +152,8 @@ static uint64_t head_checksum(const struct tmf_log *log, const struct tmf_redo_r
 
 static bool head_holds(const struct tmf_log *log, uint64_t turn, const struct tmf_redo_record *head)
 {
-    return head->turn == turn && head->checksum == head_checksum(log, head);
+    return (head->turn == turn || TMF_MUTANT("turn-unchecked")) &&
+           (head->checksum == head_checksum(log, head) || TMF_MUTANT("record-checksum-unchecked"));
 }
 
 uint64_t tmf_redo_log_end(const struct tmf_log *log, const struct tmf_redo_buffer *buffer)
@@ -176,6 +179,7 @@ int tmf_redo_log_append(struct tmf_log *log, struct tmf_redo_buffer *buffer)
         return error;
     TMF_POINT("txn/redo/appended");
     log->bytes_written += whole;
+    whole -= whole > TMF_SECTOR_SIZE && TMF_MUTANT("next-record-too-low") ? TMF_SECTOR_SIZE : 0;
     log->at = (struct tmf_redo_cursor){head.sequence + 1, log->at.offset + whole, head.checksum};
     log->appended = log->at.sequence;
     return 0;
@@ -184,8 +188,11 @@ int tmf_redo_log_append(struct tmf_log *log, struct tmf_redo_buffer *buffer)
 static bool is_next(const struct tmf_log *log, const struct tmf_redo_cursor *cursor,
                     const struct tmf_redo_record *head)
 {
-    return head_holds(log, log->turn, head) && head->sequence == cursor->sequence &&
-           head->previous == cursor->previous;
+    if (TMF_MUTANT("stale-record-believed"))
+        return head->checksum == head_checksum(log, head);
+    return head_holds(log, log->turn, head) &&
+           (head->sequence == cursor->sequence || TMF_MUTANT("sequence-unchecked")) &&
+           (head->previous == cursor->previous || TMF_MUTANT("chain-unchecked"));
 }
 
 static int read_runs(const struct tmf_log *log, uint64_t offset, const struct tmf_redo_record *head,
@@ -199,8 +206,10 @@ static int read_runs(const struct tmf_log *log, uint64_t offset, const struct tm
     error = reserve(buffer, size);
     if (!error)
         error = tmf_file_read(log->fd, buffer->bytes + HEAD, size - HEAD, offset + HEAD);
-    if (!error &&
-        tmf_checksum(buffer->bytes + HEAD, size - HEAD, log->salt) == head->runs_checksum) {
+    uint64_t checksum = 0;
+    if (!error)
+        checksum = tmf_checksum(buffer->bytes + HEAD, size - HEAD, log->salt);
+    if (!error && (checksum == head->runs_checksum || TMF_MUTANT("runs-checksum-unchecked"))) {
         memcpy(buffer->bytes, head, HEAD);
         buffer->size = size;
     }
@@ -308,6 +317,7 @@ static int write_run(void *context, uint64_t offset, const unsigned char *bytes,
     if (offset > target->size || size > target->size - offset)
         return tmf_fail(TMF_ECORRUPT, "publishing: the log names byte %llu, the arena has %llu",
                         (unsigned long long)offset, (unsigned long long)target->size);
+    size -= size > WORD && TMF_MUTANT("run-published-short") ? WORD : 0;
     int error = tmf_file_write(target->fd, bytes, size, offset);
     TMF_POINT("txn/publish/run-written");
     return error;

@@ -7,6 +7,7 @@
  * some 18 us, and works on any kernel. redo-declared opens pages when tmf_touch() declares a write,
  * and for the heap's own stores; any other store traps as one outside a transaction would.
  */
+#include "alloc/point.h"
 #include "txn/io.h"
 #include "txn/redo.h"
 
@@ -56,6 +57,8 @@ static int rearm(struct tmf_storage *storage)
 {
     struct tmf_redo_state *state = tmf_redo_state(storage);
     state->granule = (struct tmf_granule){0};
+    if (TMF_MUTANT("left-open-after-commit"))
+        return 0;
     if (state->dirty.count > PROTECT_SINGLY)
         return tmf_arena_protect(&storage->arena, 0, storage->arena.size, false);
     tmf_pageset_sort(&state->dirty);

@@ -20,6 +20,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
+#include "alloc/point.h"
 #include "txn/error.h"
 #include "txn/file.h"
 #include "txn/io.h"
@@ -90,7 +91,7 @@ static int ask_for_pages(int pagemap_fd, struct scan_request *request)
     int found;
     do {
         found = tmf_io->ioctl(pagemap_fd, PAGEMAP_SCAN_REQUEST, request);
-    } while (found < 0 && errno == EINTR);
+    } while (found < 0 && errno == EINTR && !TMF_MUTANT("interrupted-scan"));
     return found;
 }
 
@@ -319,7 +320,7 @@ static int wp_find(struct tmf_storage *storage)
 {
     struct wp *wp = wp_of(storage);
     uint64_t faults = count_faults(RUSAGE_SELF);
-    wp->is_idle = faults && faults == wp->faults;
+    wp->is_idle = (faults && faults == wp->faults) || TMF_MUTANT("never-scanned");
     wp->faults = faults;
     wp->own_faults = count_faults(RUSAGE_THREAD);
     return wp->is_idle ? 0 : tmf_segments_each_hot(&wp->segments, storage, scan);
@@ -335,7 +336,8 @@ static int wp_rearm(struct tmf_storage *storage)
 static void wp_settled(struct tmf_storage *storage)
 {
     struct wp *wp = wp_of(storage);
-    wp->faults += count_faults(RUSAGE_THREAD) - wp->own_faults;
+    if (!TMF_MUTANT("own-faults-not-counted"))
+        wp->faults += count_faults(RUSAGE_THREAD) - wp->own_faults;
 }
 
 static const struct tmf_finder finder = {

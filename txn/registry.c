@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <pthread.h>
 
+#include "alloc/point.h"
 #include "txn/error.h"
 #include "txn/io.h"
 #include "txn/storage.h"
@@ -31,7 +32,7 @@ static void close_all(const struct tmf_storage *storage)
 {
     const int all[] = {storage->odb_fd, storage->log_fd, storage->uffd, storage->pagemap_fd};
     for (size_t n = 0; n < sizeof(all) / sizeof(all[0]); n++) {
-        if (all[n] >= 0)
+        if (all[n] >= 0 && !TMF_MUTANT("lock-inherited"))
             (void)tmf_io->close(all[n]);
     }
 }
@@ -43,7 +44,7 @@ static void after_fork_in_child(void)
         open_storages = storage->next_open;
         storage->next_open = inherited;
         inherited = storage;
-        storage->forked = true;
+        storage->forked = !TMF_MUTANT("fork-not-noticed");
         storage->state = TMF_IDLE;
         tmf_trap_remove(storage);
         close_all(storage);

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "alloc/point.h"
 #include "txn/io.h"
 #include "txn/storage.h"
 
@@ -77,6 +78,7 @@ void tmf_segments_close(struct tmf_segments *segments)
 static uint64_t end_of(const struct tmf_segments *segments, uint64_t segment)
 {
     uint64_t end = (segment + 1) << segments->shift;
+    end -= TMF_MUTANT("segment-ends-early");
     return end < segments->page_count ? end : segments->page_count;
 }
 

@@ -88,9 +88,12 @@ static int lead(struct tmf_storage *storage)
     uint64_t appended = log->appended;
     TMF_POINT("txn/sync/before");
     log->syncs++;
-    if (tmf_io->fdatasync(log->fd) != 0 && !TMF_MUTANT("log-sync-ignored"))
+    if (!TMF_MUTANT("commit-log-unsynced") && tmf_io->fdatasync(log->fd) != 0 &&
+        !TMF_MUTANT("log-sync-ignored"))
         return tmf_poison(storage, errno);
     TMF_POINT("txn/sync/after");
+    if (TMF_MUTANT("later-commits-called-durable"))
+        appended = log->appended;
     if (log->durable_below < appended)
         log->durable_below = appended;
     expect(storage, began_ns, durable_before);
@@ -114,7 +117,8 @@ int tmf_sync_below(struct tmf_storage *storage, uint64_t sequence)
         error = lead(storage);
         (void)pthread_mutex_lock(&sync->mutex);
         sync->syncing = false;
-        (void)pthread_cond_broadcast(&sync->ended);
+        if (!TMF_MUTANT("follower-not-woken"))
+            (void)pthread_cond_broadcast(&sync->ended);
     }
     (void)pthread_mutex_unlock(&sync->mutex);
     return error;

@@ -34,7 +34,8 @@ int tmf_stop_stores(struct tmf_storage *storage)
 /* The step did not end as it should: whatever is stored now must reach nothing. */
 static int fall(struct tmf_storage *storage, int error, const char *doing)
 {
-    tmf_doom(storage, error);
+    if (!TMF_MUTANT("failed-step-not-doomed"))
+        tmf_doom(storage, error);
     return tmf_fail(error, "%s '%s'", doing, storage->odb_path);
 }
 
@@ -51,7 +52,7 @@ static int commit(struct tmf_storage *storage, bool wait)
 int tmf_transaction_commit(struct tmf_storage *storage, bool wait)
 {
     TMF_POINT("txn/commit/begin");
-    if (tmf_stop_stores(storage) == TMF_DOOMED) {
+    if (tmf_stop_stores(storage) == TMF_DOOMED && !TMF_MUTANT("doom-not-told")) {
         storage->state = TMF_DOOMED;
         return tmf_fail(storage->doom_error,
                         "committing '%s': a store of the transaction could not be made; roll back",
@@ -85,7 +86,7 @@ int tmf_transaction_end(struct tmf_storage *storage)
     storage->state = TMF_IDLE;
     if (error == TMF_ENOTSUPPORTED)
         return 0;
-    if (error)
+    if (error && !TMF_MUTANT("left-undone-forgotten"))
         storage->left_undone = true;
     return error;
 }
@@ -196,6 +197,8 @@ static int writer_owned(const struct tmf_writer *writer)
     const struct tmf_storage *storage = writer->storage;
     if (storage->forked)
         return tmf_fail(TMF_EFORKED, "writing to '%s'", storage->odb_path);
+    if (TMF_MUTANT("owner-unchecked"))
+        return 0;
     if (!writer->holder.active || !pthread_equal(writer->holder.thread, pthread_self()))
         return tmf_fail(TMF_ENOTOWNER, "writing to '%s'", storage->odb_path);
     return 0;
@@ -246,7 +249,7 @@ int tmf_wait(tmf_storage *storage, uint64_t ticket)
     if (ticket > storage->log.appended)
         return tmf_fail(EINVAL, "waiting for commit %llu of '%s', which is not made yet",
                         (unsigned long long)ticket, storage->odb_path);
-    int error = tmf_sync_below(storage, ticket);
+    int error = TMF_MUTANT("ticket-not-waited-for") ? 0 : tmf_sync_below(storage, ticket);
     return error ? tmf_fail(error, "waiting for a commit of '%s'", storage->odb_path) : 0;
 }
 
@@ -261,8 +264,12 @@ void tmf_write_end(tmf_writer *writer)
     if (!writer || writer->creating || writer_owned(writer) != 0)
         return;
     TMF_POINT("txn/write/end");
+    bool is_early = TMF_MUTANT("unlocked-before-ended");
+    if (is_early)
+        tmf_lock_release(&writer->storage->lock, &writer->holder);
     (void)tmf_transaction_end(writer->storage);
-    tmf_lock_release(&writer->storage->lock, &writer->holder);
+    if (!is_early)
+        tmf_lock_release(&writer->storage->lock, &writer->holder);
 }
 
 int tmf_touch(tmf_writer *writer, void *at, size_t size)
@@ -279,6 +286,7 @@ int tmf_touch(tmf_writer *writer, void *at, size_t size)
         return 0;
     uint64_t first = offset / TMF_PAGE_SIZE;
     uint64_t last = (offset + size - 1) / TMF_PAGE_SIZE;
+    last -= last > first && TMF_MUTANT("last-page-not-touched");
     error = tmf_transaction_touch(storage, first, last - first + 1);
     return error ? tmf_fail(error, "touching %zu bytes of '%s'; roll back", size, storage->odb_path)
                  : 0;

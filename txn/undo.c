@@ -53,7 +53,7 @@ int tmf_undo_begin(struct tmf_storage *storage)
 
 int tmf_undo_sync(struct tmf_storage *storage)
 {
-    if (storage->log.synced == storage->log.records)
+    if (storage->log.synced == storage->log.records || TMF_MUTANT("undo-log-unsynced"))
         return 0;
     int error = tmf_log_sync(&storage->log);
     return error ? tmf_poison(storage, error) : 0;
@@ -80,8 +80,13 @@ int tmf_undo_fault(struct tmf_storage *storage, uint64_t first, uint64_t count,
         return 0; /* another thread was faster */
     storage->stats.faults++;
     tmf_granule_widen(&undo->granule, undo->logged.page_count, &first, &end);
+    if (TMF_MUTANT("opened-before-logged"))
+        (void)tmf_arena_protect(&storage->arena, first * TMF_PAGE_SIZE,
+                                (end - first) * TMF_PAGE_SIZE, true);
     for (uint64_t page = first; page < end; page++) {
-        int error = tmf_pageset_has(&undo->logged, page) ? 0 : log_page(storage, page);
+        bool is_known = tmf_pageset_has(&undo->logged, page);
+        is_known = is_known || (page % 2 == 1 && TMF_MUTANT("odd-page-unlogged"));
+        int error = is_known ? 0 : log_page(storage, page);
         if (error && !TMF_MUTANT("unlogged-page"))
             return error;
     }
@@ -105,7 +110,7 @@ int tmf_undo_end(struct tmf_storage *storage)
 {
     if (storage->arena.detached)
         return tmf_arena_attach(&storage->arena);
-    return tmf_undo_of(storage)->logged.count
+    return tmf_undo_of(storage)->logged.count && !TMF_MUTANT("left-writable")
                ? tmf_arena_protect(&storage->arena, 0, storage->arena.size, false)
                : 0;
 }
@@ -121,10 +126,14 @@ static int stop_changes(struct tmf_storage *storage)
 static int settle(struct tmf_storage *storage)
 {
     TMF_POINT("txn/commit/before-arena-sync");
+    if (TMF_MUTANT("marked-before-synced"))
+        (void)tmf_log_start(&storage->log, TMF_LOG_UNDO, storage->log.sequence + 1);
     int error = tmf_sync_arena(storage);
     if (error)
         return error;
     TMF_POINT("txn/commit/before-mark");
+    if (TMF_MUTANT("commit-unmarked"))
+        return 0;
     error = tmf_log_start(&storage->log, TMF_LOG_UNDO, storage->log.sequence + 1);
     if (error)
         return tmf_poison(storage, error);

@@ -32,7 +32,8 @@ static bool record_read_any(const struct tmf_log *log, const unsigned char *sect
 {
     for (size_t at = 0; at < TMF_SECTOR_SIZE; at += TMF_COPY_OFFSET) {
         memcpy(out, sector + at, sizeof(*out));
-        if (out->position == position && out->checksum == record_checksum(log, out))
+        if ((out->position == position || TMF_MUTANT("position-unchecked")) &&
+            (out->checksum == record_checksum(log, out) || TMF_MUTANT("head-checksum-unchecked")))
             return true;
     }
     return false;
@@ -42,7 +43,8 @@ static bool record_read_any(const struct tmf_log *log, const unsigned char *sect
 static bool record_read(const struct tmf_log *log, const unsigned char *sector, uint64_t position,
                         struct tmf_undo_record *out)
 {
-    return record_read_any(log, sector, position, out) && out->sequence == log->sequence;
+    return record_read_any(log, sector, position, out) &&
+           (out->sequence == log->sequence || TMF_MUTANT("record-of-earlier-undone"));
 }
 
 int tmf_undo_log_look(const struct tmf_log *log, struct tmf_log_state *state)
@@ -139,7 +141,8 @@ static int load_record(const struct tmf_log *log, uint64_t position,
     if (error || !record_read(log, bytes, position, record))
         return error;
     uint64_t checksum = tmf_checksum(bytes + TMF_SECTOR_SIZE, TMF_PAGE_SIZE, log->salt);
-    *state = checksum == record->image_checksum ? RECORD_WHOLE : RECORD_TORN;
+    bool is_whole = checksum == record->image_checksum || TMF_MUTANT("image-checksum-unchecked");
+    *state = is_whole ? RECORD_WHOLE : RECORD_TORN;
     return 0;
 }
 
@@ -196,6 +199,7 @@ int tmf_undo_log_apply(struct tmf_log *log, int arena_fd, bool rewrite)
         error = tmf_file_size(arena_fd, &arena_size);
     if (!error)
         error = check_records(log, arena_fd, arena_size / TMF_PAGE_SIZE, &records);
+    records -= records > 1 && TMF_MUTANT("undoes-one-too-few");
     for (uint64_t position = 0; !error && position < records; position++) {
         error = load_record(log, position, bytes, &record, &state);
         if (!error && state != RECORD_WHOLE)

@@ -20,6 +20,7 @@
  * Locks end with the mapping: a doomed transaction, a close and the death of the process leave
  * none. An munlock that fails costs room, not safety, and is tried again at the next occasion.
  */
+#include "alloc/point.h"
 #include "txn/io.h"
 #include "txn/undo.h"
 
@@ -34,7 +35,8 @@ static void unlock_pages(struct tmf_storage *storage)
 static int lock_pages(struct tmf_storage *storage, uint64_t first, uint64_t count)
 {
     tmf_undo_of(storage)->locked = true;
-    if (tmf_io->mlock(storage->arena.base + first * TMF_PAGE_SIZE, count * TMF_PAGE_SIZE) == 0)
+    if (TMF_MUTANT("page-not-locked") ||
+        tmf_io->mlock(storage->arena.base + first * TMF_PAGE_SIZE, count * TMF_PAGE_SIZE) == 0)
         return 0;
     int error = tmf_undo_sync(storage);
     unlock_pages(storage);
