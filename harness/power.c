@@ -289,7 +289,7 @@ static void run_one(struct session *session, const struct workload_place *place,
     power_size(&settings->place);
     settings->shard = arguments->shard;
     settings->shards = arguments->shards;
-    settings->cases = arguments->cases ? (arguments->cases + count - 1) / count : 0;
+    settings->cases = arguments->cases / count + (arguments->cases % count != 0);
     double left = until - result_seconds(session->result);
     settings->seconds = total <= 0 ? 0 : left > 0.05 ? left : 0.05;
     faults_points_reset();
@@ -312,7 +312,7 @@ static void run_all(struct session *session)
     json_object_set_new(metrics, "runs", json_array());
     json_object_set_new(metrics, "counterexamples", json_array());
     print_head(result_text(session->result));
-    for (size_t n = 0; workload_pick(session->arguments, n, &place); n++)
+    for (size_t n = 0; n < count && workload_pick(session->arguments, n, &place); n++)
         run_one(session, &place, n, count);
     tell_branches(session);
     for (size_t n = 0; n < session->verdict_count; n++)
