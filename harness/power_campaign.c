@@ -24,7 +24,7 @@ enum { DONE = 0, NOT_DONE = 1 };
 struct job {
     struct power_campaign *campaign;
     const struct power_case *one;
-    struct power_failures *found[POWER_REPORTS];
+    struct power_failures found[POWER_REPORTS];
 };
 
 /* ---- in the child */
@@ -127,10 +127,10 @@ static void keep(void *context, struct power_explorer *explorer,
     struct job *job = context;
     unsigned n = 0;
     (void)explorer, (void)what;
-    while (n < POWER_REPORTS && job->found[n]->count)
+    while (n < POWER_REPORTS && job->found[n].count)
         n++;
     if (n < POWER_REPORTS)
-        *job->found[n] = *failures;
+        job->found[n] = *failures;
 }
 
 static void show_progress(void *context, const struct power_counts *counts)
@@ -149,14 +149,12 @@ static void report_all(struct job *job, struct power_explorer *explorer)
 {
     struct power_campaign *campaign = job->campaign;
     const struct power_settings *settings = &campaign->settings;
-    struct power_failures *shorter = calloc(1, sizeof(*shorter));
-    bool found = !shorter || job->found[0]->count == 0;
+    struct power_failures shorter = {0};
+    bool found = job->found[0].count == 0;
     for (uint64_t n = 1; !found && n < settings->transactions; n++)
-        found = report_shorter(campaign, n, shorter);
-    unsigned first = campaign->board->report_count;
-    for (unsigned n = first; n < POWER_REPORTS && job->found[n]->count; n++)
-        write_report(campaign, settings, explorer, job->found[n]);
-    free(shorter);
+        found = report_shorter(campaign, n, &shorter);
+    for (unsigned n = campaign->board->report_count; n < POWER_REPORTS && job->found[n].count; n++)
+        write_report(campaign, settings, explorer, &job->found[n]);
 }
 
 static int explore(void *context)
@@ -171,14 +169,10 @@ static int explore(void *context)
     if (!explorer)
         return NOT_DONE;
     board->lived = true;
-    for (unsigned n = 0; n < POWER_REPORTS; n++) {
-        job->found[n] = calloc(1, sizeof(*job->found[n]));
-        if (!job->found[n])
-            return NOT_DONE;
-    }
     faults_points_reset();
     power_explore(explorer, keep, show_progress, job, &board->counts);
     report_all(job, explorer);
+    power_explorer_free(explorer);
     progress_clear();
     return DONE;
 }
@@ -189,24 +183,23 @@ static int replay(void *context)
     struct power_campaign *campaign = job->campaign;
     struct power_board *board = campaign->board;
     const struct power_case *one = job->one;
-    struct power_failures *failures = calloc(1, sizeof(*failures));
-    if (!failures || !start(campaign))
+    struct power_failures failures = {0};
+    struct power_outcome outcome;
+    if (!start(campaign))
         return NOT_DONE;
     struct power_explorer *explorer =
         new_explorer(campaign, &one->settings, &board->failures, &board->what);
     if (!explorer)
         return NOT_DONE;
     board->lived = true;
-    if (!power_resolve(explorer, one->count, one->events, one->images, failures)) {
+    if (!power_resolve(explorer, one->count, one->events, one->images, &failures)) {
         differs(&board->what, "the life has no such image");
-        return NOT_DONE;
+    } else if (!power_try(explorer, &failures, NULL, &outcome, &board->what)) {
+        struct power_report *report = &board->reports[board->report_count++];
+        power_tell(explorer, &failures, report->what);
+        power_case_format_failures(explorer, &one->settings, &failures, one->mutant, report->name);
     }
-    struct power_outcome outcome;
-    if (power_try(explorer, failures, NULL, &outcome, &board->what))
-        return DONE;
-    struct power_report *report = &board->reports[board->report_count++];
-    power_tell(explorer, failures, report->what);
-    power_case_format_failures(explorer, &one->settings, failures, one->mutant, report->name);
+    power_explorer_free(explorer);
     return DONE;
 }
 
@@ -220,10 +213,12 @@ static int name_image(void *context)
     if (!start(campaign))
         return NOT_DONE;
     struct power_explorer *explorer = new_explorer(campaign, &campaign->settings, &where, &what);
-    if (!explorer || !power_go_to(explorer, &campaign->board->failures))
+    if (!explorer)
         return NOT_DONE;
+    (void)power_go_to(explorer, &campaign->board->failures);
     power_case_format_failures(explorer, &campaign->settings, &campaign->board->failures,
                                campaign->mutant, campaign->board->reports[0].name);
+    power_explorer_free(explorer);
     return DONE;
 }
 
