@@ -153,6 +153,19 @@ static void test_names(void **state)
     assert_int_equal(byte_at(old, 5), 'x');
 }
 
+static void test_a_new_file_is_empty(void **state)
+{
+    (void)state;
+    for (unsigned n = 0; n < 2; n++) {
+        load(1, 1);
+        int fd = open_file(OTHER, O_CREAT);
+        assert_int_equal(size_of(fd), 0);
+        assert_int_equal(tmf_io->ftruncate(fd, DISK_PAGE), 0);
+        assert_int_equal(byte_at(fd, 5), 0);
+        assert_int_equal(tmf_io->pwrite(fd, "w", 1, 5), 1);
+    }
+}
+
 static unsigned char *map(int fd, int flags)
 {
     unsigned char *at = tmf_io->mmap(ADDRESS, 2 * DISK_PAGE, PROT_READ, flags | MAP_FIXED, fd, 0);
@@ -257,6 +270,7 @@ int main(void)
         TEST(test_every_image_is_shown),
         TEST(test_sizes_and_ends),
         TEST(test_names),
+        TEST(test_a_new_file_is_empty),
         TEST(test_a_shared_mapping_is_the_file),
         TEST(test_a_private_mapping_keeps_what_is_stored),
         TEST(test_anonymous_memory_is_zero),
