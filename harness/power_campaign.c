@@ -14,7 +14,7 @@
 #include "faults/points.h"
 #include "harness/progress.h"
 
-#define HANG_SECONDS   20 /* without any progress; a recovery takes some 100 us */
+#define HANG_SECONDS   10 /* without any progress; a recovery takes some 100 us */
 #define LIFE_FOLDER    "life"
 #define SHRINK_IMAGES  64  /* of a state, in looking for a shorter life */
 #define SHRINK_SECONDS 0.4 /* for each number of transactions */
@@ -192,6 +192,10 @@ static int replay(void *context)
     if (!explorer)
         return NOT_DONE;
     board->lived = true;
+    if (one->count == 0) {
+        power_explorer_free(explorer);
+        return DONE;
+    }
     if (!power_resolve(explorer, one->count, one->events, one->images, &failures)) {
         differs(&board->what, "the life has no such image");
     } else if (!power_try(explorer, &failures, NULL, &outcome, &board->what)) {
@@ -241,6 +245,19 @@ static void report_death(struct job *job, const struct child_end *end)
     board->counts.violations++;
 }
 
+/* Without a life there is nothing to look at; it failed though nothing disturbed it. */
+static void report_life(struct job *job)
+{
+    struct power_board *board = job->campaign->board;
+    if (board->lived || board->report_count)
+        return;
+    struct power_report *report = &board->reports[board->report_count++];
+    power_case_format(&job->campaign->settings, report->name);
+    snprintf(report->what, sizeof(report->what), "the life before the failure: %s",
+             board->what.what);
+    board->counts.violations++;
+}
+
 static int run(struct job *job, int body(void *))
 {
     struct child_end end;
@@ -258,15 +275,9 @@ int power_campaign_run(struct power_campaign *campaign)
 {
     struct job job = {.campaign = campaign};
     int error = run(&job, explore);
-    struct power_board *board = campaign->board;
-    if (error || board->lived || board->report_count)
-        return error;
-    struct power_report *report = &board->reports[board->report_count++];
-    power_case_format(&campaign->settings, report->name);
-    snprintf(report->what, sizeof(report->what), "the life before the failure: %s",
-             board->what.what);
-    board->counts.violations++;
-    return 0;
+    if (!error)
+        report_life(&job);
+    return error;
 }
 
 int power_campaign_replay(struct power_campaign *campaign, const struct power_case *one,
@@ -276,6 +287,8 @@ int power_campaign_replay(struct power_campaign *campaign, const struct power_ca
     campaign->settings = one->settings;
     campaign->mutant = one->mutant;
     int error = run(&job, replay);
+    if (!error)
+        report_life(&job);
     *found = campaign->board->what.what[0] == 0 || campaign->board->report_count > 0;
     return error;
 }
