@@ -112,7 +112,7 @@ struct sim_disk {
     uint32_t time_count;
 };
 #define DISK_VARIABLES 65536u
-#define DISK_TIMES     (4u * DISK_VARIABLES)
+#define DISK_TIMES     262144u
 
 /* `tear`: 512, 4096, or 0 for none. Memory for versions is taken from `memory`. 0 or an errno. */
 int sim_disk_make(struct sim_disk *disk, enum disk_model model, size_t tear,

@@ -289,7 +289,7 @@ static void run_one(struct session *session, const struct workload_place *place,
     power_size(&settings->place);
     settings->shard = arguments->shard;
     settings->shards = arguments->shards;
-    settings->cases = arguments->cases ? (arguments->cases + count - 1) / count : 0;
+    settings->cases = arguments->cases / count + (arguments->cases % count != 0);
     double left = until - result_seconds(session->result);
     settings->seconds = total <= 0 ? 0 : left > 0.05 ? left : 0.05;
     faults_points_reset();
@@ -312,7 +312,7 @@ static void run_all(struct session *session)
     json_object_set_new(metrics, "runs", json_array());
     json_object_set_new(metrics, "counterexamples", json_array());
     print_head(result_text(session->result));
-    for (size_t n = 0; workload_pick(session->arguments, n, &place); n++)
+    for (size_t n = 0; n < count && workload_pick(session->arguments, n, &place); n++)
         run_one(session, &place, n, count);
     tell_branches(session);
     for (size_t n = 0; n < session->verdict_count; n++)
@@ -376,6 +376,19 @@ static int check(const struct arguments *arguments)
     return kill_switch_on(arguments);
 }
 
+static int run_session(const struct arguments *arguments, const struct scratch *scratch)
+{
+    struct session *session = child_shared(sizeof(*session)); /* it is large */
+    struct power_board *board = child_shared(sizeof(*board));
+    if (!session || !board)
+        return command_fail(arguments, STATUS_CANNOT, "no memory");
+    *session = (struct session){.arguments = arguments, .result = result_new(arguments)};
+    session->campaign =
+        (struct power_campaign){.mutant = mutant, .scratch = scratch, .board = board};
+    run_all(session);
+    return result_finish(session->result);
+}
+
 static int power_run(const struct arguments *arguments)
 {
     struct arguments own = *arguments;
@@ -389,17 +402,8 @@ static int power_run(const struct arguments *arguments)
         return command_fail(&own, STATUS_CANNOT,
                             "making a folder to work in failed: %s; choose another by --dir",
                             strerror(error));
-    struct session *session = calloc(1, sizeof(*session));
-    struct power_board *board = child_shared(sizeof(*board));
-    if (!session || !board)
-        return command_fail(&own, STATUS_CANNOT, "no memory");
-    *session = (struct session){.arguments = &own, .result = result_new(&own)};
-    session->campaign =
-        (struct power_campaign){.mutant = mutant, .scratch = &scratch, .board = board};
-    run_all(session);
+    status = run_session(&own, &scratch);
     scratch_remove(scratch.path);
-    status = result_finish(session->result);
-    free(session);
     return status;
 }
 

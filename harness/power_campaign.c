@@ -14,7 +14,7 @@
 #include "faults/points.h"
 #include "harness/progress.h"
 
-#define HANG_SECONDS   20 /* without any progress; a recovery takes some 100 us */
+#define HANG_SECONDS   10 /* without any progress; a recovery takes some 100 us */
 #define LIFE_FOLDER    "life"
 #define SHRINK_IMAGES  64  /* of a state, in looking for a shorter life */
 #define SHRINK_SECONDS 0.4 /* for each number of transactions */
@@ -24,7 +24,7 @@ enum { DONE = 0, NOT_DONE = 1 };
 struct job {
     struct power_campaign *campaign;
     const struct power_case *one;
-    struct power_failures *found[POWER_REPORTS];
+    struct power_failures found[POWER_REPORTS];
 };
 
 /* ---- in the child */
@@ -127,10 +127,10 @@ static void keep(void *context, struct power_explorer *explorer,
     struct job *job = context;
     unsigned n = 0;
     (void)explorer, (void)what;
-    while (n < POWER_REPORTS && job->found[n]->count)
+    while (n < POWER_REPORTS && job->found[n].count)
         n++;
     if (n < POWER_REPORTS)
-        *job->found[n] = *failures;
+        job->found[n] = *failures;
 }
 
 static void show_progress(void *context, const struct power_counts *counts)
@@ -149,14 +149,12 @@ static void report_all(struct job *job, struct power_explorer *explorer)
 {
     struct power_campaign *campaign = job->campaign;
     const struct power_settings *settings = &campaign->settings;
-    struct power_failures *shorter = calloc(1, sizeof(*shorter));
-    bool found = !shorter || job->found[0]->count == 0;
+    struct power_failures shorter = {0};
+    bool found = job->found[0].count == 0;
     for (uint64_t n = 1; !found && n < settings->transactions; n++)
-        found = report_shorter(campaign, n, shorter);
-    unsigned first = campaign->board->report_count;
-    for (unsigned n = first; n < POWER_REPORTS && job->found[n]->count; n++)
-        write_report(campaign, settings, explorer, job->found[n]);
-    free(shorter);
+        found = report_shorter(campaign, n, &shorter);
+    for (unsigned n = campaign->board->report_count; n < POWER_REPORTS && job->found[n].count; n++)
+        write_report(campaign, settings, explorer, &job->found[n]);
 }
 
 static int explore(void *context)
@@ -171,14 +169,10 @@ static int explore(void *context)
     if (!explorer)
         return NOT_DONE;
     board->lived = true;
-    for (unsigned n = 0; n < POWER_REPORTS; n++) {
-        job->found[n] = calloc(1, sizeof(*job->found[n]));
-        if (!job->found[n])
-            return NOT_DONE;
-    }
     faults_points_reset();
     power_explore(explorer, keep, show_progress, job, &board->counts);
     report_all(job, explorer);
+    power_explorer_free(explorer);
     progress_clear();
     return DONE;
 }
@@ -189,24 +183,27 @@ static int replay(void *context)
     struct power_campaign *campaign = job->campaign;
     struct power_board *board = campaign->board;
     const struct power_case *one = job->one;
-    struct power_failures *failures = calloc(1, sizeof(*failures));
-    if (!failures || !start(campaign))
+    struct power_failures failures = {0};
+    struct power_outcome outcome;
+    if (!start(campaign))
         return NOT_DONE;
     struct power_explorer *explorer =
         new_explorer(campaign, &one->settings, &board->failures, &board->what);
     if (!explorer)
         return NOT_DONE;
     board->lived = true;
-    if (!power_resolve(explorer, one->count, one->events, one->images, failures)) {
-        differs(&board->what, "the life has no such image");
-        return NOT_DONE;
-    }
-    struct power_outcome outcome;
-    if (power_try(explorer, failures, NULL, &outcome, &board->what))
+    if (one->count == 0) {
+        power_explorer_free(explorer);
         return DONE;
-    struct power_report *report = &board->reports[board->report_count++];
-    power_tell(explorer, failures, report->what);
-    power_case_format_failures(explorer, &one->settings, failures, one->mutant, report->name);
+    }
+    if (!power_resolve(explorer, one->count, one->events, one->images, &failures)) {
+        differs(&board->what, "the life has no such image");
+    } else if (!power_try(explorer, &failures, NULL, &outcome, &board->what)) {
+        struct power_report *report = &board->reports[board->report_count++];
+        power_tell(explorer, &failures, report->what);
+        power_case_format_failures(explorer, &one->settings, &failures, one->mutant, report->name);
+    }
+    power_explorer_free(explorer);
     return DONE;
 }
 
@@ -220,10 +217,12 @@ static int name_image(void *context)
     if (!start(campaign))
         return NOT_DONE;
     struct power_explorer *explorer = new_explorer(campaign, &campaign->settings, &where, &what);
-    if (!explorer || !power_go_to(explorer, &campaign->board->failures))
+    if (!explorer)
         return NOT_DONE;
+    (void)power_go_to(explorer, &campaign->board->failures);
     power_case_format_failures(explorer, &campaign->settings, &campaign->board->failures,
                                campaign->mutant, campaign->board->reports[0].name);
+    power_explorer_free(explorer);
     return DONE;
 }
 
@@ -246,6 +245,19 @@ static void report_death(struct job *job, const struct child_end *end)
     board->counts.violations++;
 }
 
+/* Without a life there is nothing to look at; it failed though nothing disturbed it. */
+static void report_life(struct job *job)
+{
+    struct power_board *board = job->campaign->board;
+    if (board->lived || board->report_count)
+        return;
+    struct power_report *report = &board->reports[board->report_count++];
+    power_case_format(&job->campaign->settings, report->name);
+    snprintf(report->what, sizeof(report->what), "the life before the failure: %s",
+             board->what.what);
+    board->counts.violations++;
+}
+
 static int run(struct job *job, int body(void *))
 {
     struct child_end end;
@@ -263,15 +275,9 @@ int power_campaign_run(struct power_campaign *campaign)
 {
     struct job job = {.campaign = campaign};
     int error = run(&job, explore);
-    struct power_board *board = campaign->board;
-    if (error || board->lived || board->report_count)
-        return error;
-    struct power_report *report = &board->reports[board->report_count++];
-    power_case_format(&campaign->settings, report->name);
-    snprintf(report->what, sizeof(report->what), "the life before the failure: %s",
-             board->what.what);
-    board->counts.violations++;
-    return 0;
+    if (!error)
+        report_life(&job);
+    return error;
 }
 
 int power_campaign_replay(struct power_campaign *campaign, const struct power_case *one,
@@ -281,6 +287,8 @@ int power_campaign_replay(struct power_campaign *campaign, const struct power_ca
     campaign->settings = one->settings;
     campaign->mutant = one->mutant;
     int error = run(&job, replay);
+    if (!error)
+        report_life(&job);
     *found = campaign->board->what.what[0] == 0 || campaign->board->report_count > 0;
     return error;
 }

@@ -147,10 +147,10 @@ bool power_case_parse(const char *text, struct power_case *out)
         if (!parse_pair(pair, out))
             return false;
     }
-    out->settings.depth = out->count;
+    out->settings.depth = out->count ? out->count : 1;
     for (unsigned n = 0; n < out->count; n++) {
         if (!out->images[n])
             return false;
     }
-    return out->count > 0;
+    return strstr(text, ":fs=") != NULL;
 }

@@ -36,7 +36,7 @@ struct power_judge *power_judge_new(const struct workload_place *place, uint64_t
     judge->place = *place;
     judge->place.durability = TMF_DURABILITY_SYNC;
     judge->states = transactions + 3;
-    judge->oracles = calloc(judge->states, sizeof(*judge->oracles));
+    judge->oracles = calloc(judge->states, sizeof(struct oracle *));
     judge->known = calloc(judge->states, sizeof(*judge->known));
     bool made = judge->oracles && judge->known;
     for (uint64_t n = 0; made && n < judge->states; n++) {

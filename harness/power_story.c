@@ -218,8 +218,9 @@ static void tell_failure(struct story *story, struct power_explorer *explorer,
     if (last && last->kind == DISK_MARK)
         tell(story, "when event %" PRIu64 " of %zu has happened\n", event, events->count);
     else if (last)
-        tell(story, "after %s%s (event %" PRIu64 " of %zu)\n", last->is_store ? "a store, at " : "",
-             last->where, event, events->count);
+        tell(story, "after %s%s (event %" PRIu64 " of %zu)\n",
+             last->is_store ? "a store, by the step after " : "", last->where, event,
+             events->count);
     else
         tell(story, "before anything has happened\n");
     tell_arrived(story, disk, &failures->at[depth].choice);

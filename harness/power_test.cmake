@@ -52,6 +52,9 @@ tmf(0 "it holds" replay --dir ${DIR} ${sound})
 string(REGEX REPLACE ":event=[0-9]+" ":event=9999999" nowhere ${case})
 tmf(0 "not to be had" replay --dir ${DIR} ${nowhere})
 
+string(REGEX REPLACE ":event=.*" "" life ${case})
+tmf(0 "it holds" replay --dir ${DIR} ${life})
+
 # A harness that finds nothing wrong with what must fail says so: here it only gets to creation.
 tmf(1 "nothing was found wrong" power --strategy undo-mlock --workload bank --cases 50 --depth 1 --dir ${DIR})
 

@@ -90,7 +90,7 @@ static void clear_up(struct replayed *replayed, struct result *result)
 /* ---- of the power model */
 
 static void run_power_case(struct power_campaign *campaign, const struct power_case *one,
-                           struct result *result)
+                           const char *name, struct result *result)
 {
     const struct power_board *board = campaign->board;
     char replay[POWER_TEXT_MAX + 32];
@@ -98,8 +98,8 @@ static void run_power_case(struct power_campaign *campaign, const struct power_c
     int error = power_campaign_replay(campaign, one, &found);
     result_add_cases(result, 1);
     if (board->report_count > 0) {
-        snprintf(replay, sizeof(replay), "tmf replay '%s'", board->reports[0].name);
-        result_fail(result, board->reports[0].name, board->reports[0].what, replay);
+        snprintf(replay, sizeof(replay), "tmf replay '%s'", name);
+        result_fail(result, name, board->reports[0].what, replay);
     } else if (error || !found) {
         fprintf(result_text(result), "not to be had: %s; has the code changed since?\n",
                 error ? strerror(error) : board->what.what);
@@ -119,7 +119,7 @@ static int replay_power(const struct arguments *arguments, const struct power_ca
                             strerror(error));
     struct power_campaign campaign = {.scratch = &scratch, .board = board};
     struct result *result = result_new(arguments);
-    run_power_case(&campaign, one, result);
+    run_power_case(&campaign, one, arguments->words[0], result);
     scratch_remove(scratch.path);
     return result_finish(result);
 }
