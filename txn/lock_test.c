@@ -27,13 +27,12 @@
 
 struct actor {
     pthread_t thread;
+    struct tmf_lock_holder *holder, own;
+    int error; /* of its last begin */
     struct test_flag told;
     char order;        /* 0: end for good */
     _Atomic bool busy; /* with an order */
     _Atomic bool inside;
-    int error; /* of its last begin */
-    bool writes;
-    struct tmf_lock_holder *holder, own;
 };
 
 static struct tmf_lock lock;
@@ -79,7 +78,6 @@ static void begin(struct actor *actor)
     if (actor->error)
         return;
     actor->holder = holder;
-    actor->writes = writes;
     actor->inside = true;
 }
 
@@ -192,7 +190,7 @@ static void play(const char *script)
 static void describe(char to[16])
 {
     (void)pthread_mutex_lock(&lock.mutex);
-    *to++ = lock.writing ? 'W' : lock.readers ? 'R' : 'F';
+    *to++ = "FRW"[lock.writing ? 2 : lock.readers > 0];
     unsigned inside = 0;
     for (int waiting = 0; waiting < 2; waiting++) {
         *to++ = ' ';

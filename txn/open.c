@@ -370,7 +370,9 @@ static int lock_log(struct tmf_storage *storage, bool exclusive)
     int error = tmf_registry_add(storage);
     if (error)
         return error;
-    error = tmf_flock(storage->log_fd, exclusive ? LOCK_EX : LOCK_SH, TMF_WAIT_FOREVER);
+    const struct tmf_process_lock process = {.odb_fd = storage->odb_fd, .log_fd = storage->log_fd};
+    error = exclusive ? tmf_flock(storage->log_fd, LOCK_EX, TMF_WAIT_FOREVER)
+                      : tmf_process_share(&process, TMF_WAIT_FOREVER);
     if (!error && tmf_io->fstat(storage->log_fd, &status) != 0)
         error = errno;
     if (error)
