@@ -412,16 +412,11 @@ static const char *verdict(int code)
 /* How much a code says about a step of which others are known. */
 static int weight(int code)
 {
-    switch (code) {
-    case STATUS_HELD:
-        return 0;
-    case STATUS_CANNOT:
-        return 1;
-    case STATUS_VIOLATION:
-        return 2;
-    default:
-        return 3;
-    }
+    static const int order[] = {STATUS_HELD, STATUS_CANNOT, STATUS_VIOLATION};
+    int n = 0;
+    while (n < 3 && order[n] != code)
+        n++;
+    return n;
 }
 
 static void add_outcome(struct outcome *whole, const struct outcome *part)
