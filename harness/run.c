@@ -90,7 +90,7 @@ static double part_seconds = PART_SECONDS;
 static uint64_t disk_max = DISK_MAX_MIB * MIB;
 static bool goes_on; /* an earlier run, which was cut off */
 
-/* What became of a step, or of a part of one. */
+/* Of a step, or of a part of one. */
 struct outcome {
     int code; /* it exited with; -1: it did not exit by itself */
     json_int_t cases, violations;
@@ -271,7 +271,6 @@ static void make_part(const struct arguments *arguments, const struct step *step
     add_option(part->argv, "--json", part->json);
 }
 
-/* The line as a person types it. */
 static void spell(const struct part *part, char *to, size_t size)
 {
     size_t length = (size_t)snprintf(to, size, "tmf");
@@ -407,8 +406,6 @@ static const char *verdict(int code)
     }
 }
 
-/* ---- steps */
-
 /* How much a code says about a step of which others are known. */
 static int weight(int code)
 {
@@ -494,10 +491,10 @@ static struct outcome run_step(const struct arguments *arguments, struct result 
                                const struct step *step, unsigned *number, unsigned count)
 {
     struct outcome whole = {.code = STATUS_HELD};
-    struct part part;
+    struct part part = {.step = step};
     unsigned parts = count_parts(arguments, step);
     for (unsigned n = 1; n <= parts; n++) {
-        struct outcome outcome;
+        struct outcome outcome = {0};
         make_part(arguments, step, n, &part);
         bool is_there = is_finished(&part, &outcome);
         announce(result, &part, ++*number, count, is_there);
@@ -583,8 +580,7 @@ static int run(const struct arguments *arguments)
     print_verdicts(result_text(result), outcomes);
     int missing = make_report(result_text(result));
     for (size_t i = 0; i < STEP_COUNT; i++)
-        if (outcomes[i].code == STATUS_CANNOT)
-            missing = STATUS_CANNOT;
+        missing = outcomes[i].code == STATUS_CANNOT ? STATUS_CANNOT : missing;
     int status = result_finish(result);
     return status == STATUS_HELD ? missing : status;
 }
