@@ -6,6 +6,7 @@
  */
 #include "fuzz.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,11 +26,9 @@ static void on_end(int number)
     for (; fuzz_target.name[length] && length < 40; length++)
         path[length] = fuzz_target.name[length];
     memcpy(path + length, ".input", sizeof(".input"));
-    FILE *file = fopen(path, "wb");
-    if (file) {
-        (void)fwrite(bytes, 1, bytes_size, file);
-        (void)fclose(file);
-    }
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    (void)!write(fd, bytes, bytes_size);
+    (void)close(fd);
     static const char text[] = "the run did not end well; its input is in NAME.input here\n";
     (void)!write(STDERR_FILENO, text, sizeof(text) - 1);
     (void)signal(number, SIG_DFL);
@@ -79,7 +78,7 @@ static size_t run_seeds(void)
 
 static void run_mutated(size_t seeds, size_t runs)
 {
-    for (size_t n = 0; n < runs; n++) {
+    for (size_t n = 0; seeds > 0 && n < runs; n++) {
         uint64_t random = n;
         size_t size = fuzz_target.seed(n % seeds, bytes);
         for (size_t generation = 0; generation <= n / seeds % GENERATIONS; generation++)

@@ -17,9 +17,13 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#define PAGE   ((size_t)TMF_HEAP_PAGE)
-#define GUARD  (17 * PAGE)
-#define PLACE  ((uintptr_t)0x210000000000) /* of the first guard */
+#define PAGE  ((size_t)TMF_HEAP_PAGE)
+#define GUARD (17 * PAGE)
+#if UINTPTR_MAX == UINT32_MAX
+#define PLACE ((uintptr_t)0x20000000) /* of the first guard */
+#else
+#define PLACE ((uintptr_t)0x210000000000)
+#endif
 #define PAGES  ((size_t)6)
 #define SPARE  (3 * PAGE) /* to grow into */
 #define SIZE   (PAGES * PAGE)

@@ -138,7 +138,7 @@ void scratch_keep(const struct scratch *scratch)
 
 int scratch_check(const struct scratch *scratch)
 {
-    static const char bytes[256 << 10];
+    static const char bytes[4 << 20]; /* more than a case needs */
     char path[PATH_MAX];
     snprintf(path, sizeof(path), "%s/room", scratch->path);
     int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);

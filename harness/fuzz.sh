@@ -68,7 +68,7 @@ breed() {
     name=${1##*/}
     mkdir -p "corpus/$name" "seeds/$name" findings
     "./$1" --seeds "seeds/$name"
-    nice -n 15 "./$1" -max_total_time="$2" -timeout=10 -rss_limit_mb=1024 -print_final_stats=1 \
+    nice -n 15 "./$1" -max_total_time="$2" -timeout=25 -report_slow_units=1000 -rss_limit_mb=1024 -print_final_stats=1 \
         -artifact_prefix="findings/$name-" "corpus/$name" "seeds/$name" >"$name.log" 2>&1
 }
 

@@ -60,6 +60,11 @@ static int start(void *context)
     return 127;
 }
 
+int program_start(const struct program *program, pid_t *out)
+{
+    return child_start(start, &program, program->limit_seconds, out);
+}
+
 int program_run(const struct program *program, struct child_end *out)
 {
     return child_run(start, &program, program->limit_seconds, out);

@@ -24,6 +24,9 @@ struct program {
     unsigned limit_seconds;  /* 0: none */
 };
 
+/* Starts it: *out is to be waited for. The program lives as long as that. 0 or an errno. */
+int program_start(const struct program *program, pid_t *out);
+
 /* Runs it and waits. 0 or an errno; one that could not be started, which was said, exited with 127.
  */
 int program_run(const struct program *program, struct child_end *out);

@@ -5,19 +5,38 @@
  * control is a strategy that survives nothing: a harness that finds nothing wrong with it has found
  * out nothing about the others, so then the run itself is violated. A step that cannot run here is
  * said, and the run exits with 3 unless something was worse. The report comes last.
+ *
+ * A long step is cut into parts of some minutes (--shard I/N of its command; the benchmarks, family
+ * by family), each with its own STEP-I.json, which are added up once the last is there. A run that
+ * was cut off goes on where it stopped: of a part whose JSON is whole, and of the same command line
+ * and revision, nothing is run again. run.json is written last: where it is, all begins anew.
+ *
+ * What a part needs of disk or memory for its files is in a folder of its own, which goes with it,
+ * however it ends; one that grows beyond --max-disk is ended, and cannot run here.
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "harness/command.h"
+#include "harness/merge.h"
 #include "harness/program.h"
 #include "harness/result.h"
 
-#define MEMORY "/dev/shm"
+#define MEMORY         "/dev/shm"
+#define FILTERS_MAX    8
+#define PART_SECONDS   120 /* at most so much is lost with a run that is cut off */
+#define PARTS_MAX      10000
+#define DISK_MAX_MIB   4096
+#define LOOK_NS        100000000 /* whether a part has ended */
+#define LOOKS_PER_DISK 10        /* how much it has on the disk costs more */
+#define MIB            ((uint64_t)1 << 20)
 
 struct step {
     const char *name;
@@ -42,44 +61,89 @@ static const struct step steps[] = {
 struct profile {
     const char *name;
     double time_seconds;    /* of the campaigns together; the benchmarks come on top */
-    unsigned limit_seconds; /* of a step that hangs */
-    const char *bench[6];
+    unsigned limit_seconds; /* of a part that hangs */
+    bool in_parts;
+    const char *bench[4];
+    const char *filters[FILTERS_MAX]; /* of the parts of the benchmarks */
 };
 
 static const struct profile profiles[] = {
     {"quick",
      75,
      600,
-     {"--repetitions", "3", "--min-time", "0.05", "--filter",
-      "-:1000000$|:(32|128)/|crowded|lognormal|^(fragmentation|latency|trace|txn_alloc)/"}},
+     false,
+     {"--repetitions", "3", "--min-time", "0.05"},
+     {"-:1000000$|:(32|128)/|crowded|lognormal|^(fragmentation|latency|trace|txn_alloc)/"}},
     {"full",
-     1200,
+     10800,
      7200,
-     {"--repetitions", "9", "--min-time", "0.3", "--filter", "-/(crowded|lognormal)/.*:1000000$"}},
+     true,
+     {"--repetitions", "9", "--min-time", "0.3"},
+     {"^alloc_free/.*:10{2,5}$", "^alloc_free/[^/]+(/quantum:[0-9]+)?/free_blocks:10{6}$",
+      "^latency/", "^fragmentation/", "^txn_alloc/", "^trace/",
+      "-^(alloc_free|latency|fragmentation|txn_alloc|trace)/"}},
 };
 
 static const struct profile *profile = &profiles[0];
 static char folder[PATH_MAX - 64];
+static const char *only_steps; /* NULL: all */
+static double part_seconds = PART_SECONDS;
+static uint64_t disk_max = DISK_MAX_MIB * MIB;
+static bool goes_on; /* an earlier run, which was cut off */
 
-/* What became of a step. */
+/* Of a step, or of a part of one. */
 struct outcome {
     int code; /* it exited with; -1: it did not exit by itself */
     json_int_t cases, violations;
     double seconds;
 };
 
-enum { KEY_PROFILE = 0x200, KEY_OUT };
+enum { KEY_PROFILE = 0x200, KEY_OUT, KEY_STEPS, KEY_PART, KEY_MAX_DISK };
 static const struct argp_option options[] = {
-    {"profile", KEY_PROFILE, "NAME", 0, "quick (about two minutes) or full (default: quick)", 0},
-    {"out", KEY_OUT, "DIR", 0, "folder of the results (default: out/DATE-TIME)", 0},
+    {"profile", KEY_PROFILE, "NAME", 0,
+     "quick (about two minutes) or full (hours; --time says how many) (default: quick)", 0},
+    {"out", KEY_OUT, "DIR", 0,
+     "folder of the results (default: out/DATE-TIME); a run there that was cut off goes on", 0},
+    {"steps", KEY_STEPS, "A,B", 0, "only these of kill, error, control, threads, procs, bench", 0},
+    {"part", KEY_PART, "SECONDS", 0, "of a part of a step, in the profile full (120)", 0},
+    {"max-disk", KEY_MAX_DISK, "MIB", 0, "what a step may need for its files (4096)", 0},
     {0}};
 
-static bool take(int key, const char *value)
+/* Whether it is one of the words that commas separate. */
+static bool is_in_list(const char *list, const char *word)
 {
-    if (key == KEY_OUT) {
-        int length = snprintf(folder, sizeof(folder), "%s", value);
-        return length > 0 && (size_t)length < sizeof(folder);
+    size_t length = strlen(word);
+    for (const char *at = list; at; at = strchr(at, ','), at = at ? at + 1 : NULL) {
+        if (strncmp(at, word, length) == 0 && (at[length] == ',' || at[length] == '\0'))
+            return true;
     }
+    return false;
+}
+
+static bool is_wanted(const struct step *step)
+{
+    return !only_steps || is_in_list(only_steps, step->name);
+}
+
+static bool take_steps(const char *value)
+{
+    only_steps = value;
+    for (size_t i = 0; i < STEP_COUNT; i++) {
+        if (is_wanted(&steps[i]))
+            return true;
+    }
+    return false;
+}
+
+static bool take_number(const char *value, double most, double *out)
+{
+    char *end;
+    *out = strtod(value, &end);
+    return end != value && *end == '\0' && *out >= 1 && *out <= most;
+}
+
+static bool take_profile(const char *value)
+{
     for (size_t i = 0; i < sizeof(profiles) / sizeof(*profiles); i++) {
         if (strcmp(value, profiles[i].name) == 0) {
             profile = &profiles[i];
@@ -87,6 +151,26 @@ static bool take(int key, const char *value)
         }
     }
     return false;
+}
+
+static bool take(int key, const char *value)
+{
+    double number = 0;
+    bool good = true;
+    switch (key) {
+    case KEY_OUT:
+        return (size_t)snprintf(folder, sizeof(folder), "%s", value) < sizeof(folder) && *folder;
+    case KEY_STEPS:
+        return take_steps(value);
+    case KEY_PART:
+        return take_number(value, 1e6, &part_seconds);
+    case KEY_MAX_DISK:
+        good = take_number(value, 1e9, &number);
+        disk_max = (uint64_t)number * MIB;
+        return good;
+    default:
+        return take_profile(value);
+    }
 }
 
 /* 0 or an errno. */
@@ -108,10 +192,37 @@ static void path_in_folder(char path[PATH_MAX], const char *name, const char *ex
     snprintf(path, PATH_MAX, "%s/%s.%s", folder, name, extension);
 }
 
-/* The command line of a step, with the room for what is put together for it. */
-struct line {
-    const char *argv[24];
-    char program[PATH_MAX], json[PATH_MAX], seed[32], time[32];
+/* ---- parts */
+
+static double seconds_of(const struct arguments *arguments, const struct step *step)
+{
+    double total = arguments->time_seconds > 0 ? arguments->time_seconds : profile->time_seconds;
+    return total * step->share;
+}
+
+/* Into how many a step is cut. */
+static unsigned count_parts(const struct arguments *arguments, const struct step *step)
+{
+    unsigned count = 0;
+    if (step->share <= 0) {
+        while (count < FILTERS_MAX && profile->filters[count])
+            count++;
+        return count;
+    }
+    if (!profile->in_parts)
+        return 1;
+    double parts = seconds_of(arguments, step) / part_seconds;
+    count = parts < PARTS_MAX ? (unsigned)parts : PARTS_MAX;
+    return count + (count < parts && count < PARTS_MAX);
+}
+
+/* A part of a step, with its command line and the room for what is put together for it. */
+struct part {
+    const struct step *step;
+    unsigned number, count; /* from 1 on */
+    const char *argv[28];
+    size_t told; /* words of argv that say what is run; the others say where */
+    char name[32], json[PATH_MAX], seed[32], time[32], shard[32];
 };
 
 static void add_words(const char **argv, const char *const *words, size_t count)
@@ -127,69 +238,158 @@ static void add_option(const char **argv, const char *option, const char *value)
     add_words(argv, (const char *const[]){option, value}, 2);
 }
 
-static void make_line(const struct arguments *arguments, const struct step *step, struct line *line)
+static void add_campaign(const struct arguments *arguments, struct part *part)
 {
-    *line = (struct line){.argv = {"/proc/self/exe"}};
-    add_words(line->argv, step->words, sizeof(step->words) / sizeof(*step->words));
-    if (step->share > 0) {
-        double total =
-            arguments->time_seconds > 0 ? arguments->time_seconds : profile->time_seconds;
-        snprintf(line->time, sizeof(line->time), "%.3g", total * step->share);
-        snprintf(line->seed, sizeof(line->seed), "%" PRIu64, arguments->seed);
-        add_option(line->argv, "--time", line->time);
-        add_option(line->argv, "--seed", line->seed);
-    } else {
-        add_words(line->argv, profile->bench, sizeof(profile->bench) / sizeof(*profile->bench));
-    }
-    if (arguments->dir != NULL)
-        add_option(line->argv, "--dir", arguments->dir);
-    path_in_folder(line->json, step->name, "json");
-    add_option(line->argv, "--json", line->json);
+    double seconds = seconds_of(arguments, part->step) / part->count;
+    snprintf(part->time, sizeof(part->time), "%.3g", seconds);
+    snprintf(part->seed, sizeof(part->seed), "%" PRIu64, arguments->seed);
+    snprintf(part->shard, sizeof(part->shard), "%u/%u", part->number, part->count);
+    add_option(part->argv, "--time", part->time);
+    add_option(part->argv, "--seed", part->seed);
+    if (part->count > 1)
+        add_option(part->argv, "--shard", part->shard);
 }
 
-/* The line as a person types it. */
-static void spell(const struct line *line, char *to, size_t size)
+static void make_part(const struct arguments *arguments, const struct step *step, unsigned number,
+                      struct part *part)
+{
+    *part = (struct part){.step = step, .number = number, .argv = {"/proc/self/exe"}};
+    part->count = count_parts(arguments, step);
+    add_words(part->argv, step->words, sizeof(step->words) / sizeof(*step->words));
+    if (step->share > 0) {
+        add_campaign(arguments, part);
+    } else {
+        add_words(part->argv, profile->bench, sizeof(profile->bench) / sizeof(*profile->bench));
+        add_option(part->argv, "--filter", profile->filters[number - 1]);
+    }
+    while (part->argv[part->told] != NULL)
+        part->told++;
+    if (part->count > 1)
+        snprintf(part->name, sizeof(part->name), "%s-%u", step->name, number);
+    else
+        snprintf(part->name, sizeof(part->name), "%s", step->name);
+    path_in_folder(part->json, part->name, "json");
+    add_option(part->argv, "--json", part->json);
+}
+
+static void spell(const struct part *part, char *to, size_t size)
 {
     size_t length = (size_t)snprintf(to, size, "tmf");
-    for (size_t i = 1; line->argv[i] != NULL && length < size; i++)
-        length += (size_t)snprintf(to + length, size - length, " %s", line->argv[i]);
+    for (size_t i = 1; part->argv[i] != NULL && length < size; i++)
+        length += (size_t)snprintf(to + length, size - length, " %s", part->argv[i]);
 }
 
-static void read_numbers(const char *path, struct outcome *outcome)
+static void read_numbers(const json_t *envelope, struct outcome *outcome)
 {
-    json_t *envelope = json_load_file(path, 0, NULL);
     outcome->cases = json_integer_value(json_object_get(envelope, "cases"));
     outcome->violations = json_integer_value(json_object_get(envelope, "violations"));
     outcome->seconds = json_number_value(json_object_get(envelope, "seconds"));
-    json_decref(envelope);
 }
 
-static struct outcome run_program(const struct program *program, const char *json)
+/* ---- what an earlier run has left */
+
+static bool is_of_part(const json_t *envelope, const struct part *part)
 {
-    struct child_end end = {0};
-    unlink(json); /* of an earlier run into the same folder */
-    int error = program_run(program, &end);
-    struct outcome outcome = {.code = error == 0 && end.exited ? end.code : -1};
-    read_numbers(json, &outcome);
-    return outcome;
+    const json_t *words = json_object_get(envelope, "arguments");
+    json_t *here = environment_describe(NULL);
+    const json_t *there = json_object_get(envelope, "environment");
+    bool same = json_equal(json_object_get(here, "revision"), json_object_get(there, "revision"));
+    json_decref(here);
+    for (size_t i = 2; same && i < part->told; i++) {
+        const char *word = json_string_value(json_array_get(words, i - 2));
+        same = word && strcmp(word, part->argv[i]) == 0;
+    }
+    return same;
 }
 
-/* What is left in memory of a step that ended as expected is nothing that anyone looks at. */
-static struct outcome run_step(const struct arguments *arguments, const struct step *step,
-                               const struct line *line)
+/* Whether the part was finished; a JSON that a kill has cut off is none. */
+static bool is_finished(const struct part *part, struct outcome *outcome)
+{
+    json_t *envelope = goes_on ? json_load_file(part->json, 0, NULL) : NULL;
+    bool finished = envelope && is_of_part(envelope, part);
+    if (finished) {
+        read_numbers(envelope, outcome);
+        outcome->code = outcome->violations ? STATUS_VIOLATION : STATUS_HELD;
+    }
+    json_decref(envelope);
+    return finished;
+}
+
+/* ---- running one */
+
+/* Waits for its end, which comes at once where it needs more than --max-disk. */
+static bool oversee(pid_t pid, const struct scratch *scratch, struct child_end *end)
+{
+    const struct timespec look = {.tv_nsec = LOOK_NS};
+    bool is_too_large = false;
+    siginfo_t about = {0};
+    for (unsigned n = 1;
+         waitid(P_PID, (id_t)pid, &about, WEXITED | WNOHANG | WNOWAIT) == 0 && about.si_pid != pid;
+         n++) {
+        nanosleep(&look, NULL);
+        if (n % LOOKS_PER_DISK == 0 && scratch_size(scratch->path) > disk_max) {
+            is_too_large = true;
+            kill(pid, SIGKILL);
+        }
+    }
+    child_wait(pid, end);
+    return is_too_large;
+}
+
+static int run_program(const struct arguments *arguments, const struct part *part,
+                       const struct scratch *scratch)
 {
     char text[PATH_MAX];
-    path_in_folder(text, step->name, "txt");
-    struct program program = {.argv = line->argv,
-                              .output = text,
-                              .limit_seconds =
-                                  profile->limit_seconds + (unsigned)arguments->time_seconds};
-    struct scratch memory;
-    if (step->in_memory && arguments->dir == NULL && scratch_make(MEMORY, &memory) == 0)
-        program.tmpdir = memory.path;
-    struct outcome outcome = run_program(&program, line->json);
-    if (program.tmpdir != NULL && outcome.code == (int)step->expected)
-        scratch_remove(memory.path);
+    struct child_end end = {0};
+    pid_t pid = 0;
+    path_in_folder(text, part->name, "txt");
+    const struct program program = {.argv = part->argv,
+                                    .output = text,
+                                    .tmpdir = scratch->path,
+                                    .limit_seconds =
+                                        profile->limit_seconds + (unsigned)arguments->time_seconds};
+    if (program_start(&program, &pid) != 0)
+        return -1;
+    if (oversee(pid, scratch, &end))
+        return command_fail(arguments, STATUS_CANNOT,
+                            "%s needs more than %" PRIu64 " MiB in %s: see --max-disk", part->name,
+                            disk_max / MIB, scratch->path);
+    return end.exited ? end.code : -1;
+}
+
+/* Where its folder is made. NULL: where --dir says by itself. */
+static const char *place_of(const struct arguments *arguments, const struct step *step)
+{
+    if (arguments->dir != NULL)
+        return arguments->dir;
+    if (step->in_memory && access(MEMORY, W_OK) == 0)
+        return MEMORY;
+    return step->share > 0 ? NULL : "."; /* /tmp may be memory, where syncs cost nothing */
+}
+
+/* Its folder goes, unless it did not end as expected: then a person looks at it. */
+static struct outcome run_part(const struct arguments *arguments, const struct part *part)
+{
+    const char *place = place_of(arguments, part->step);
+    struct outcome outcome = {.code = STATUS_CANNOT};
+    struct part here = *part;
+    struct scratch scratch;
+    unlink(part->json); /* of an earlier run into the same folder */
+    int error = scratch_make(place, &scratch);
+    if (error) {
+        command_fail(arguments, STATUS_CANNOT, "making a folder in %s failed: %s",
+                     place ? place : "$TMPDIR, or /tmp", strerror(error));
+        return outcome;
+    }
+    add_option(here.argv, "--dir", scratch.path);
+    outcome.code = run_program(arguments, &here, &scratch);
+    json_t *envelope = json_load_file(part->json, 0, NULL);
+    read_numbers(envelope, &outcome);
+    json_decref(envelope);
+    if (outcome.code == (int)part->step->expected || outcome.code == STATUS_CANNOT)
+        scratch_remove(scratch.path);
+    else
+        scratch_keep(&scratch);
     return outcome;
 }
 
@@ -207,46 +407,123 @@ static const char *verdict(int code)
     }
 }
 
-/* A verdict other than the one expected is a violation of the run; a missing one is only missing.
- */
-static void judge(struct result *result, const struct step *step, const struct line *line,
-                  const struct outcome *outcome)
+/* How much a code says about a step of which others are known. */
+static int weight(int code)
 {
-    result_add_cases(result, (uint64_t)outcome->cases);
-    if (outcome->code == (int)step->expected || outcome->code == STATUS_CANNOT)
-        return;
-    char what[PATH_MAX], again[4096];
-    snprintf(what, sizeof(what), "expected %s, found %s (exit status %d): see %s/%s.txt",
-             verdict(step->expected), verdict(outcome->code), outcome->code, folder, step->name);
-    spell(line, again, sizeof(again));
-    result_fail(result, step->name, what, again);
+    static const int order[] = {STATUS_HELD, STATUS_CANNOT, STATUS_VIOLATION};
+    int n = 0;
+    while (n < 3 && order[n] != code)
+        n++;
+    return n;
 }
 
-static void record(struct result *result, const struct step *step, const struct line *line,
-                   const struct outcome *outcome)
+static void add_outcome(struct outcome *whole, const struct outcome *part)
 {
+    whole->cases += part->cases;
+    whole->violations += part->violations;
+    whole->seconds += part->seconds;
+    if (weight(part->code) > weight(whole->code))
+        whole->code = part->code;
+}
+
+/* All of its parts that there are, as STEP.json. */
+static void merge_parts(const struct arguments *arguments, const struct step *step)
+{
+    char path[PATH_MAX];
+    struct part part;
+    json_t *whole = NULL;
+    make_part(arguments, step, 1, &part);
+    if (part.count == 1)
+        return;
+    for (unsigned n = 1; n <= part.count; n++) {
+        make_part(arguments, step, n, &part);
+        json_t *envelope = json_load_file(part.json, 0, NULL);
+        if (whole && envelope)
+            merge_envelope(whole, envelope);
+        else if (envelope)
+            whole = json_incref(envelope);
+        json_decref(envelope);
+    }
+    path_in_folder(path, step->name, "json");
+    if (whole)
+        json_dump_file(whole, path, JSON_INDENT(2));
+    json_decref(whole);
+}
+
+/* A verdict other than the one expected is a violation of the run; a missing one is only missing.
+ * Of the parts of the control, one that finds something is enough. */
+static void judge(struct result *result, const struct part *part, const struct outcome *outcome)
+{
+    const struct step *step = part->step;
+    if (outcome->code == (int)step->expected || outcome->code == STATUS_CANNOT)
+        return;
+    char what[PATH_MAX + 128], again[4096];
+    snprintf(what, sizeof(what), "expected %s, found %s (exit status %d): see %s/%s.txt",
+             verdict(step->expected), verdict(outcome->code), outcome->code, folder, part->name);
+    spell(part, again, sizeof(again));
+    result_fail(result, part->name, what, again);
+}
+
+static void record(struct result *result, const struct step *step, const struct outcome *outcome)
+{
+    char json[PATH_MAX];
+    path_in_folder(json, step->name, "json");
     json_t *rows = json_object_get(result_metrics(result), "steps");
     json_array_append_new(rows, json_pack("{s:s, s:I, s:I, s:s, s:s, s:f, s:s}", "step", step->name,
                                           "cases", outcome->cases, "violations",
                                           outcome->violations, "expected", verdict(step->expected),
                                           "verdict", verdict(outcome->code), "seconds",
-                                          outcome->seconds, "json", line->json));
+                                          outcome->seconds, "json", json));
+}
+
+/* Says which of all the parts comes now, and how long that has taken. */
+static void announce(struct result *result, const struct part *part, unsigned number,
+                     unsigned count, bool is_there)
+{
+    char spelled[4096];
+    unsigned minutes = (unsigned)(result_seconds(result) / 60);
+    spell(part, spelled, sizeof(spelled));
+    fprintf(result_text(result), "[%u/%u, %u:%02u] %s%s\n", number, count, minutes / 60,
+            minutes % 60, spelled, is_there ? ": is there already" : "");
+    fflush(result_text(result));
+}
+
+static struct outcome run_step(const struct arguments *arguments, struct result *result,
+                               const struct step *step, unsigned *number, unsigned count)
+{
+    struct outcome whole = {.code = STATUS_HELD};
+    struct part part = {.step = step};
+    unsigned parts = count_parts(arguments, step);
+    for (unsigned n = 1; n <= parts; n++) {
+        struct outcome outcome = {0};
+        make_part(arguments, step, n, &part);
+        bool is_there = is_finished(&part, &outcome);
+        announce(result, &part, ++*number, count, is_there);
+        if (!is_there)
+            outcome = run_part(arguments, &part);
+        if (step->expected == STATUS_HELD)
+            judge(result, &part, &outcome);
+        add_outcome(&whole, &outcome);
+    }
+    if (step->expected != STATUS_HELD)
+        judge(result, &part, &whole);
+    merge_parts(arguments, step);
+    result_add_cases(result, (uint64_t)whole.cases);
+    record(result, step, &whole);
+    return whole;
 }
 
 static void run_steps(const struct arguments *arguments, struct result *result,
                       struct outcome outcomes[STEP_COUNT])
 {
+    unsigned number = 0;
+    unsigned count = 0;
     json_object_set_new(result_metrics(result), "steps", json_array());
+    for (size_t i = 0; i < STEP_COUNT; i++)
+        count += is_wanted(&steps[i]) ? count_parts(arguments, &steps[i]) : 0;
     for (size_t i = 0; i < STEP_COUNT; i++) {
-        struct line line;
-        char spelled[4096];
-        make_line(arguments, &steps[i], &line);
-        spell(&line, spelled, sizeof(spelled));
-        fprintf(result_text(result), "[%zu/%zu] %s\n", i + 1, STEP_COUNT, spelled);
-        fflush(result_text(result));
-        outcomes[i] = run_step(arguments, &steps[i], &line);
-        judge(result, &steps[i], &line, &outcomes[i]);
-        record(result, &steps[i], &line, &outcomes[i]);
+        if (is_wanted(&steps[i]))
+            outcomes[i] = run_step(arguments, result, &steps[i], &number, count);
     }
 }
 
@@ -257,6 +534,8 @@ static void print_verdicts(FILE *to, const struct outcome outcomes[STEP_COUNT])
     for (size_t i = 0; i < STEP_COUNT; i++) {
         const struct outcome *outcome = &outcomes[i];
         bool as_expected = outcome->code == (int)steps[i].expected;
+        if (!is_wanted(&steps[i]))
+            continue;
         fprintf(
             to, "%-10s %10" JSON_INTEGER_FORMAT " %11" JSON_INTEGER_FORMAT "  %-9s %-8s %8.1f%s\n",
             steps[i].name, outcome->cases, outcome->violations, verdict(steps[i].expected),
@@ -272,7 +551,7 @@ static int make_report(FILE *to)
     const char *argv[STEP_COUNT + 5] = {"/proc/self/exe", "report", "--out", page};
     for (size_t i = 0; i < STEP_COUNT; i++) {
         path_in_folder(jsons[i], steps[i].name, "json");
-        if (access(jsons[i], R_OK) == 0)
+        if (is_wanted(&steps[i]) && access(jsons[i], R_OK) == 0)
             add_words(argv, (const char *const[]){jsons[i]}, 1);
     }
     struct child_end end = {0};
@@ -287,22 +566,22 @@ static int make_report(FILE *to)
 
 static int run(const struct arguments *arguments)
 {
+    char json[PATH_MAX];
     int error = make_folder();
     if (error != 0)
         return command_fail(arguments, STATUS_CANNOT, "%s: %s", folder, strerror(error));
-    char json[PATH_MAX];
     path_in_folder(json, "run", "json");
+    goes_on = unlink(json) != 0;
     struct arguments own = *arguments;
     if (own.json == NULL)
         own.json = json;
     struct result *result = result_new(&own);
-    struct outcome outcomes[STEP_COUNT];
+    struct outcome outcomes[STEP_COUNT] = {0};
     run_steps(&own, result, outcomes);
     print_verdicts(result_text(result), outcomes);
     int missing = make_report(result_text(result));
     for (size_t i = 0; i < STEP_COUNT; i++)
-        if (outcomes[i].code == STATUS_CANNOT)
-            missing = STATUS_CANNOT;
+        missing = outcomes[i].code == STATUS_CANNOT ? STATUS_CANNOT : missing;
     int status = result_finish(result);
     return status == STATUS_HELD ? missing : status;
 }
@@ -312,7 +591,8 @@ const struct command command_run = {
     .about = "the standard campaign, and its report",
     .text =
         "Exits 0 only if every verdict is the expected one: the control has to be caught. --time\n"
-        "bounds the campaigns together; the benchmarks come on top.",
+        "bounds the campaigns together; the benchmarks come on top. A run that was cut off, by\n"
+        "Ctrl-C say, goes on where it stopped when it is given the same --out and the same words.",
     .takes = TAKES_JSON | TAKES_SEED | TAKES_TIME | TAKES_DIR | TAKES_QUIET,
     .options = options,
     .take = take,

@@ -12,12 +12,17 @@
 #include "txn/io.h"
 
 #define FOLDER_IN_MEMORY "/dev/shm"
-#define ADDRESS          ((void *)(uintptr_t)0x220000000000)
 #define BLOCK_SIZE       ((size_t)600)
 #define BLOCKS           20
 #define COMMITS          3
 #define VARIANTS         2 /* of each strategy */
 #define PAIRS_MAX        16
+
+#if UINTPTR_MAX == UINT32_MAX
+#define ADDRESS ((void *)(uintptr_t)0x30000000)
+#else
+#define ADDRESS ((void *)(uintptr_t)0x220000000000)
+#endif
 
 struct root {
     uint64_t number;
@@ -239,7 +244,7 @@ static void open_and_work(const tmf_options *options, struct promise *promise)
 
 void fuzz_pair_use(unsigned how)
 {
-    size_t strategies = 0;
+    size_t strategies = 1;
     while (tmf_strategy_name(strategies))
         strategies++;
     const char *first = tmf_strategy_name(how % strategies);

@@ -58,9 +58,10 @@ tmf_unit_test(mixed_test mixed_test.c LINKS tmf_txn_test TIMEOUT 600 LABEL seria
 tmf_unit_test(header_test header_test.c header_test_cxx.cpp LINKS tmf_txn LABEL serial)
 set_target_properties(header_test PROPERTIES C_STANDARD 11)
 
-foreach(target header_fuzz log_fuzz)
-  tmf_fuzz_target(${target} ${target}.c fuzz_pair.c LINKS tmf_txn PkgConfig::XXHASH)
-endforeach()
+add_library(tmf_fuzz_pair STATIC fuzz_pair.c)
+target_link_libraries(tmf_fuzz_pair PRIVATE tmf_flags tmf_txn)
+tmf_fuzz_target(header_fuzz header_fuzz.c LINKS tmf_fuzz_pair tmf_txn PkgConfig::XXHASH)
+tmf_fuzz_target(log_fuzz log_fuzz.c LINKS tmf_fuzz_pair tmf_txn PkgConfig::XXHASH)
 
 # The locks among processes as a model. It is the same whatever the library is built with.
 if(NOT TMF_SANITIZE AND NOT TMF_CORE_ONLY)

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT */
+#include "harness/merge.h"
+
+#include <stdbool.h>
+
+/* What a run is of: two with the same of these are parts of one. */
+static const char *const places[] = {"strategy", "durability", "index",   "quantum",
+                                     "workload", "processes",  "readers", "writers"};
+/* What parts of it have each for themselves; the rest is the same in all. */
+static const char *const counts[] = {"hits_killed", "cases",        "not_reached",  "violations",
+                                     "seconds",     "reads",        "transactions", "refused",
+                                     "kills",       "holder_kills", "recoveries"};
+static const char *const greatest[] = {"wait_p50_us", "wait_p99_us", "wait_max_us"};
+#define COUNT(list) (sizeof(list) / sizeof((list)[0]))
+
+static void set_number(json_t *object, const char *name, const json_t *like, double value)
+{
+    json_object_set_new(object, name,
+                        json_is_integer(like) ? json_integer((json_int_t)value) : json_real(value));
+}
+
+static void add_number(json_t *to, const json_t *from, const char *name)
+{
+    const json_t *value = json_object_get(from, name);
+    if (json_is_number(value))
+        set_number(to, name, value,
+                   json_number_value(json_object_get(to, name)) + json_number_value(value));
+}
+
+/* Of percentiles the worst part's: the whole's is no greater. */
+static void take_greater(json_t *to, const json_t *from, const char *name)
+{
+    const json_t *value = json_object_get(from, name);
+    if (json_number_value(value) > json_number_value(json_object_get(to, name)))
+        set_number(to, name, value, json_number_value(value));
+}
+
+static bool is_same_place(const json_t *a, const json_t *b)
+{
+    for (size_t n = 0; n < COUNT(places); n++) {
+        const json_t *left = json_object_get(a, places[n]);
+        const json_t *right = json_object_get(b, places[n]);
+        if (left != right && !json_equal(left, right))
+            return false;
+    }
+    return true;
+}
+
+static void add_run(json_t *runs, json_t *run)
+{
+    size_t n;
+    json_t *known;
+    json_array_foreach(runs, n, known)
+    {
+        if (!is_same_place(known, run))
+            continue;
+        for (size_t i = 0; i < COUNT(counts); i++)
+            add_number(known, run, counts[i]);
+        for (size_t i = 0; i < COUNT(greatest); i++)
+            take_greater(known, run, greatest[i]);
+        return;
+    }
+    json_array_append(runs, run);
+}
+
+/* What no part has hit, the whole has not. */
+static void keep_common(json_t *names, const json_t *others)
+{
+    for (size_t n = json_array_size(names); n-- > 0;) {
+        bool is_common = false;
+        for (size_t i = 0; i < json_array_size(others); i++)
+            is_common =
+                is_common || json_equal(json_array_get(names, n), json_array_get(others, i));
+        if (!is_common)
+            json_array_remove(names, n);
+    }
+}
+
+static void merge_metrics(json_t *whole, const json_t *part)
+{
+    size_t n;
+    json_t *run;
+    json_array_foreach(json_object_get(part, "runs"), n, run)
+        add_run(json_object_get(whole, "runs"), run);
+    json_array_extend(json_object_get(whole, "benchmarks"), json_object_get(part, "benchmarks"));
+    json_array_extend(json_object_get(whole, "waits"), json_object_get(part, "waits"));
+    keep_common(json_object_get(whole, "points_never_hit"),
+                json_object_get(part, "points_never_hit"));
+}
+
+void merge_envelope(json_t *whole, const json_t *part)
+{
+    static const char *const sums[] = {"cases", "violations", "seconds"};
+    for (size_t n = 0; n < COUNT(sums); n++)
+        add_number(whole, part, sums[n]);
+    json_array_extend(json_object_get(whole, "failures"), json_object_get(part, "failures"));
+    merge_metrics(json_object_get(whole, "metrics"), json_object_get(part, "metrics"));
+}

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: MIT
+# A run that is cut off leaves nothing behind but its results, and goes on from them; what cannot be
+# run for want of a folder or a disk is no violation. cmake -DTMF=... -DDIR=... -P run_test.cmake
+cmake_minimum_required(VERSION 3.25)
+include(${CMAKE_CURRENT_LIST_DIR}/tmf_run.cmake)
+
+# Nothing is left in the folder where steps work; whoever clears up may still be at it.
+function(must_be_clear folder)
+  foreach(try RANGE 100)
+    file(GLOB left ${folder}/tmf-*)
+    if(NOT left)
+      return()
+    endif()
+    execute_process(COMMAND sleep 0.1)
+  endforeach()
+  message(SEND_ERROR "left behind: ${left}")
+endfunction()
+
+# sh(STATUS COMMAND): must exit so.
+function(sh status command)
+  execute_process(COMMAND sh -c "${command}" TIMEOUT 60 RESULT_VARIABLE got OUTPUT_VARIABLE out ERROR_VARIABLE out)
+  if(NOT got STREQUAL status)
+    message(SEND_ERROR "${command}: exit status ${got}, must be ${status}:\n${out}")
+  endif()
+endfunction()
+
+file(MAKE_DIRECTORY ${DIR}/work)
+tmf(2 "no value for this option" run --steps nonesuch)
+tmf(2 "no value for this option" run --part 0)
+set(words run --profile full --time 8 --part 1 --dir ${DIR}/work --steps kill)
+
+list(JOIN words " " line)
+
+# Ctrl-C in the second part, kill -9 in the third: both are told by the JSON of the part before.
+foreach(part 1 2)
+  math(EXPR signal "2 + 7 * (${part} - 1)")
+  sh(0 "env --default-signal=INT ${TMF} ${line} --out ${DIR}/cut & run=$!
+        until [ -s ${DIR}/cut/kill-${part}.json ]; do sleep 0.1; done; sleep 0.5
+        kill -${signal} $run; wait $run; [ $? -ne 0 ]")
+  must_be_clear(${DIR}/work)
+endforeach()
+if(EXISTS ${DIR}/cut/run.json)
+  message(SEND_ERROR "a run that was cut off has a result")
+endif()
+
+# What is there is not run again; the last of it is the same as of a run that nobody cut off.
+file(SHA256 ${DIR}/cut/kill-1.json before)
+tmf(0 "kill-1.json: is there already.*kill-2.json: is there already.*held +held" ${words} --out ${DIR}/cut)
+file(SHA256 ${DIR}/cut/kill-1.json after)
+if(NOT before STREQUAL after)
+  message(SEND_ERROR "a part that was there was run again")
+endif()
+tmf(0 "held +held" ${words} --out ${DIR}/whole)
+if(said MATCHES "is there already")
+  message(SEND_ERROR "a part of another run was taken:\n${said}")
+endif()
+must_be_clear(${DIR}/work)
+set(cases_of_parts 0)
+file(GLOB parts ${DIR}/cut/kill-*.json)
+foreach(part ${parts})
+  file(READ ${part} json)
+  string(JSON cases GET "${json}" cases)
+  math(EXPR cases_of_parts "${cases_of_parts} + ${cases}")
+endforeach()
+foreach(run cut whole)
+  file(READ ${DIR}/${run}/kill.json json_${run})
+  string(JSON rows_${run} LENGTH "${json_${run}}" metrics runs)
+  string(JSON violations_${run} GET "${json_${run}}" violations)
+endforeach()
+string(JSON cases GET "${json_cut}" cases)
+list(LENGTH parts count)
+if(NOT cases EQUAL cases_of_parts OR NOT rows_cut EQUAL rows_whole OR NOT count EQUAL 4 OR
+   NOT violations_cut EQUAL 0 OR NOT violations_whole EQUAL 0)
+  message(SEND_ERROR "${cases} cases of ${cases_of_parts} in ${count} parts, ${rows_cut} rows of ${rows_whole}")
+endif()
+
+# A run that came to its end says so.
+file(READ ${DIR}/cut/run.json json)
+string(JSON steps LENGTH "${json}" metrics steps)
+if(NOT steps EQUAL 1)
+  message(SEND_ERROR "${steps} steps in run.json, must be 1")
+endif()
+
+# More than it may need of the disk; a folder that somebody removes; a disk that is full.
+tmf(3 "needs more than 1 MiB.*not run" run --time 30 --max-disk 1 --steps threads --dir ${DIR}/work
+  --out ${DIR}/large)
+must_be_clear(${DIR}/work)
+foreach(command "kill" "error" "threads")
+  sh(3 "(until rm -r ${DIR}/work/tmf-*/*; do sleep 0.1; done; rm -rf ${DIR}/work/tmf-*) 2>/dev/null &
+        exec ${TMF} ${command} --time 60 --dir ${DIR}/work")
+  must_be_clear(${DIR}/work)
+  sh(3 "unshare --user --map-root-user --mount sh -c true || exit 3
+        exec unshare --user --map-root-user --mount sh -c '
+          mount -t tmpfs -o size=700k tmpfs ${DIR}/work && exec ${TMF} ${command} --time 60 --dir ${DIR}/work'")
+endforeach()
