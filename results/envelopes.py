@@ -12,6 +12,7 @@ LISTS = {
     "error": ("runs", ("strategy", "survives", "cases", "violations")),
     "threads": ("runs", ("strategy", "survives", "cases", "violations")),
     "procs": ("runs", ("strategy", "survives", "cases", "violations")),
+    "mutants": ("mutants", ("mutant", "about", "model", "equivalent", "cells")),
     "bench": ("benchmarks", ("run_name", "run_type")),
 }
 
