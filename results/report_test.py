@@ -125,7 +125,7 @@ class ReportTest(unittest.TestCase):
         verdicts = Page(text).table("Strategy")
         self.assertEqual(verdicts["undo-fsync", "threads"], "not run")
         self.assertEqual(verdicts["undo-fsync", "procs"], "not run")
-        self.assertEqual(text.count("Not run."), 5)  # every other answer
+        self.assertEqual(text.count("Not run."), 6)  # every other answer
 
         empty = fixture("bench")
         empty["metrics"] = {}
