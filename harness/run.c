@@ -32,10 +32,10 @@ static const struct step steps[] = {
     {"kill", {"kill", "--strategy", "all", "--quantum", "32,64"}, 0.45, STATUS_HELD, true},
     {"error", {"error", "--strategy", "all"}, 0.25, STATUS_HELD, true},
     {"control", {"kill", "--strategy", "control"}, 0.1, STATUS_VIOLATION, true},
-    {"mutants", {"mutants"}, 0.2, STATUS_HELD, false},
     {"threads", {"threads", "--strategy", "all"}, 0.1, STATUS_HELD, false},
     {"procs", {"procs", "--strategy", "all"}, 0.1, STATUS_HELD, false},
     {"bench", {"bench"}, 0, STATUS_HELD, false},
+    {"mutants", {"mutants"}, 0.2, STATUS_HELD, false},
 };
 #define STEP_COUNT (sizeof(steps) / sizeof(*steps))
 
