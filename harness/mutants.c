@@ -21,7 +21,7 @@
 #include "harness/scatter.h"
 
 #define MEMORY        "/dev/shm"
-#define LIMIT_SECONDS 30 /* for a child; one campaign is told to end after a third of that */
+#define LIMIT_SECONDS 60 /* for a child; its campaign is bounded by cases, not by time */
 #define WORDS_MAX     40
 #define SETTING_MAX   256
 
@@ -33,9 +33,9 @@ static const struct model {
     const char *words; /* a setting follows, and may say otherwise */
 } models[] = {
     {"model", false, 1, "--until-first"},
-    {"kill", true, 1, "--until-first --transactions 4 --patience 2 --time 10"},
-    {"error", true, 1, "--until-first --transactions 2 --patience 2 --time 10"},
-    {"power", true, 1, "--until-first --transactions 3 --time 10"},
+    {"kill", true, 1, "--until-first --transactions 4 --patience 2 --cases 400"},
+    {"error", true, 1, "--until-first --transactions 2 --patience 2 --cases 200"},
+    {"power", true, 1, "--until-first --transactions 3 --cases 5000"},
     {"threads", true, 5, "--transactions 400 --patience 1"},
     {"procs", true, 5, "--transactions 400 --patience 1"},
 };
