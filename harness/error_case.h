@@ -18,8 +18,8 @@
  * in another that had it open
  *   5. what is seen in the same process is committed state: acknowledged <= R <= begun, and the
  *      content is the model's at R
- *   6. no descriptor is left open, no lock by a begin that fails, and another process comes in while
- * nobody holds it
+ *   6. no descriptor is left open, no lock by a begin that fails, and another process comes in
+ * while nobody holds it
  *   7. no signal, no abort, no hang
  *
  * What the oracle judges is the page cache, and after a failed sync the medium as well

@@ -55,6 +55,7 @@ static const struct step steps[] = {
     {"threads", {"threads", "--strategy", "all"}, 0.08, STATUS_HELD, false},
     {"procs", {"procs", "--strategy", "all"}, 0.08, STATUS_HELD, false},
     {"bench", {"bench"}, 0, STATUS_HELD, false},
+    {"mutants", {"mutants"}, 0.2, STATUS_HELD, false},
 };
 #define STEP_COUNT (sizeof(steps) / sizeof(*steps))
 

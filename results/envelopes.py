@@ -14,6 +14,7 @@ LISTS = {
                        "nested", "went_on", "recovering_seconds", "seconds")),
     "threads": ("runs", ("strategy", "survives", "cases", "violations")),
     "procs": ("runs", ("strategy", "survives", "cases", "violations")),
+    "mutants": ("mutants", ("mutant", "about", "model", "equivalent", "cells")),
     "bench": ("benchmarks", ("run_name", "run_type")),
 }
 

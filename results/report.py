@@ -10,6 +10,7 @@ try:
     import answers
     import choice
     import environment
+    import noticing
     import verdicts
 except ImportError as missing:
     print(f"tmf report: {missing}: apt install python3-matplotlib python3-numpy python3-jinja2",
@@ -39,7 +40,7 @@ def load_all(paths):
 
 def all_answers(loaded):
     bench = next((envelope for envelope in loaded if "benchmarks" in envelope.metrics), None)
-    return [choice.choice(bench), answers.allocation(bench), answers.commit(bench),
+    return [noticing.answer(loaded), choice.choice(bench), answers.allocation(bench), answers.commit(bench),
             answers.waiting(loaded), answers.reading(bench)]
 
 

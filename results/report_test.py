@@ -104,12 +104,28 @@ class ReportTest(unittest.TestCase):
         self.assertEqual(number(caught[2]), control["cases"])
         self.assertEqual(re.sub(r"\s", "", caught[3]), control["failures"][0]["case"])
 
+    def test_seeded_bugs_are_counted(self):
+        text = self.page("mutants")
+        page = Page(text)
+        self.assertIn("Of 4 seeded bugs 3 were found", text)
+        self.assertIn("Nobody noticed owner-unchecked.", text)
+        self.assertIn("1 more were not tried", text)
+        self.assertIn("1 are equivalent", text)
+        totals = page.table("Seeded bugs by the model")
+        self.assertEqual((totals["kill", "hung"], totals["threads", "survived"]), ("1", "1"))
+        matrix = page.table("Seeded bug by model")
+        self.assertEqual(matrix["below-not-joined", "model"], "● 18 cases, 0.0 s")
+        self.assertEqual(matrix["undoes-one-too-few", "model"], "survived")
+        self.assertEqual(matrix["position-unchecked", "equivalent,"],
+                         "a record is only ever written at its own place")
+        self.assertIn("Not run.", self.page("kill"))
+
     def test_what_was_not_run_is_said(self):
         text = self.page("kill")
         verdicts = Page(text).table("Strategy")
         self.assertEqual(verdicts["undo-fsync", "threads"], "not run")
         self.assertEqual(verdicts["undo-fsync", "procs"], "not run")
-        self.assertEqual(text.count("Not run."), 5)  # every other answer
+        self.assertEqual(text.count("Not run."), 6)  # every other answer
 
         empty = fixture("bench")
         empty["metrics"] = {}

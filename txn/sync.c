@@ -92,8 +92,6 @@ static int lead(struct tmf_storage *storage)
         !TMF_MUTANT("log-sync-ignored"))
         return tmf_poison(storage, errno);
     TMF_POINT("txn/sync/after");
-    if (TMF_MUTANT("later-commits-called-durable"))
-        appended = log->appended;
     if (log->durable_below < appended)
         log->durable_below = appended;
     expect(storage, began_ns, durable_before);
