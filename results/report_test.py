@@ -148,7 +148,8 @@ class ReportTest(unittest.TestCase):
         verdicts = Page(self.page("power")).table("Strategy")
         self.assertRegex(verdicts["undo-fsync", "power"], "^✓ held")
         for control in ("undo-mlock", "none"):
-            self.assertRegex(verdicts[control, "power"], f"^✓ caught .* first at power: ?{control}:")
+            self.assertRegex(verdicts[control, "power"],
+                             f"^✓ caught .* first at power: ?{control}:")
         blind = fixture("power")
         for run in blind["metrics"]["runs"]:
             run["violations"] = 0

@@ -59,7 +59,8 @@ def join(words, group):
 
 
 def key_of(row):
-    return tuple(row.get(name) for name in ("strategy", "durability", "index", "quantum", "workload"))
+    names = ("strategy", "durability", "index", "quantum", "workload")
+    return tuple(row.get(name) for name in names)
 
 
 def join_rows(rows):

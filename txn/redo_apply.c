@@ -258,8 +258,8 @@ static int catch_up(struct tmf_storage *storage, const struct tmf_log_state *log
     if (!error && log_state->kind == TMF_LOG_REDO)
         error = apply(storage);
     if (!error && is_first)
-        error = tmf_redo_log_check_end(&storage->log, &storage->log.at,
-                                       &storage->log.has_leftovers);
+        error =
+            tmf_redo_log_check_end(&storage->log, &storage->log.at, &storage->log.has_leftovers);
     return error;
 }
 
