@@ -48,14 +48,14 @@ struct step {
 };
 
 static const struct step steps[] = {
-    {"kill", {"kill", "--strategy", "all", "--quantum", "32,64"}, 0.36, STATUS_HELD, true},
-    {"error", {"error", "--strategy", "all"}, 0.2, STATUS_HELD, true},
-    {"power", {"power"}, 0.2, STATUS_HELD, true}, /* sees to its own controls */
-    {"control", {"kill", "--strategy", "control"}, 0.08, STATUS_VIOLATION, true},
-    {"threads", {"threads", "--strategy", "all"}, 0.08, STATUS_HELD, false},
-    {"procs", {"procs", "--strategy", "all"}, 0.08, STATUS_HELD, false},
+    {"kill", {"kill", "--strategy", "all", "--quantum", "32,64"}, 0.3, STATUS_HELD, true},
+    {"error", {"error", "--strategy", "all"}, 0.17, STATUS_HELD, true},
+    {"power", {"power"}, 0.17, STATUS_HELD, true}, /* sees to its own controls */
+    {"control", {"kill", "--strategy", "control"}, 0.06, STATUS_VIOLATION, true},
+    {"threads", {"threads", "--strategy", "all"}, 0.07, STATUS_HELD, false},
+    {"procs", {"procs", "--strategy", "all"}, 0.07, STATUS_HELD, false},
     {"bench", {"bench"}, 0, STATUS_HELD, false},
-    {"mutants", {"mutants"}, 0.2, STATUS_HELD, false},
+    {"mutants", {"mutants"}, 0.16, STATUS_HELD, false},
 };
 #define STEP_COUNT (sizeof(steps) / sizeof(*steps))
 

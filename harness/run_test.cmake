@@ -69,7 +69,7 @@ foreach(run cut whole)
 endforeach()
 string(JSON cases GET "${json_cut}" cases)
 list(LENGTH parts count)
-if(NOT cases EQUAL cases_of_parts OR NOT rows_cut EQUAL rows_whole OR NOT count EQUAL 4 OR
+if(NOT cases EQUAL cases_of_parts OR NOT rows_cut EQUAL rows_whole OR count LESS 3 OR
    NOT violations_cut EQUAL 0 OR NOT violations_whole EQUAL 0)
   message(SEND_ERROR "${cases} cases of ${cases_of_parts} in ${count} parts, ${rows_cut} rows of ${rows_whole}")
 endif()
@@ -86,9 +86,10 @@ tmf(3 "needs more than 1 MiB.*not run" run --time 30 --max-disk 1 --steps thread
   --out ${DIR}/large)
 must_be_clear(${DIR}/work)
 foreach(command "kill" "error" "threads")
-  sh(3 "(until rm -r ${DIR}/work/tmf-*/*; do sleep 0.1; done; rm -rf ${DIR}/work/tmf-*) 2>/dev/null &
+  sh(3 "(until ls -d ${DIR}/work/tmf-*/* && mv ${DIR}/work/tmf-* ${DIR}/gone; do sleep 0.1; done) >/dev/null 2>&1 &
         exec ${TMF} ${command} --time 60 --dir ${DIR}/work")
   must_be_clear(${DIR}/work)
+  file(REMOVE_RECURSE ${DIR}/gone)
   sh(3 "unshare --user --map-root-user --mount sh -c true || exit 3
         exec unshare --user --map-root-user --mount sh -c '
           mount -t tmpfs -o size=700k tmpfs ${DIR}/work && exec ${TMF} ${command} --time 60 --dir ${DIR}/work'")

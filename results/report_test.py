@@ -130,7 +130,7 @@ class ReportTest(unittest.TestCase):
         empty = fixture("bench")
         empty["metrics"] = {}
         done, text = report_of(empty)
-        self.assertEqual((done.returncode, text.count("Not run.")), (0, 5))
+        self.assertEqual((done.returncode, text.count("Not run.")), (0, 6))
 
     def test_a_control_is_known_by_what_it_survives(self):
         sound = fixture("kill-none")
