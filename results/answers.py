@@ -283,8 +283,8 @@ def words(point):
 
 
 def rows_table(caption, rows):
-    """Runs of an envelope as they are."""
-    head = tuple(rows[0])
+    """Runs of an envelope as they are, but for what is a list in itself."""
+    head = tuple(key for key, value in rows[0].items() if not isinstance(value, list))
     return Table(caption, tuple(key.replace("_", " ") for key in head),
                  [tuple(shown(row.get(key, "")) for key in head) for row in rows])
 

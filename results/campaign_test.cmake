@@ -20,6 +20,10 @@ if(NOT BENCH)
   return()
 endif()
 
+tmf(0 "procs +[0-9]+ +0 +held +held" run --time 8 --steps control,threads,procs --out ${DIR}/run)
+page_must_say(${DIR}/run/report.html "✓ caught")
+page_must_say(${DIR}/run/report.html "Waits of tmf procs")
+
 set(shortest --dir ${DIR} --repetitions 2 --min-time 0.01)
 set(some "alloc_free/[^:]*quantum:64/free_blocks:(100|1000)$|alloc_free/boost-rbtree/.*:100$|read/")
 tmf(0 "quantum:64/free_blocks:100 .*read/begin_end/alone .*RMS error"
