@@ -29,9 +29,8 @@
  * red-black tree costs.
  *
  * Measured with 10^6 free blocks of 1 to 2048 bytes, for a free and an allocation: 5.7 pages
- * written with a quantum of 64, 5.9 with 32, 6.1 with 16, and 13 to 15 rows and segments read. What
- * is left to take time are some 2600 instructions, and the map itself: at 16 bytes it is 4 times as
- * large.
+ * written with a quantum of 64, 5.9 with 32, 6.1 with 16, and 13 to 15 rows and segments read, in
+ * some 2600 instructions.
  *
  * Limits: quantum numbers of 39 bits, 8 TiB of quanta of 16 bytes.
  */

@@ -402,7 +402,9 @@ static void test_d18_any_order_of_threads(const struct test_place *place)
  * process waits: sooner or later the second is not let in, and the writer's turn comes.
  */
 struct relay {
+    const struct test_place *place;
     tmf_storage *storage;
+    struct test_flag manned; /* from here on a reader is inside until a writer waits */
     struct test_flag try, tried, end, ended;
     int error; /* of the partner's last try */
     bool over;
@@ -430,6 +432,7 @@ static void relay_readers(struct relay *relay)
 {
     tmf_reader *reader = test_read(relay->storage);
     int error = 0;
+    test_flag_raise(&relay->manned);
     while (!error) {
         test_flag_raise(&relay->try);
         test_flag_wait(&relay->tried);
@@ -448,23 +451,32 @@ static void write_once(const void *context)
     check_ok(tmf_close(storage));
 }
 
+static void write_into_relay(const void *context)
+{
+    const struct relay *relay = context;
+    test_flag_wait(&relay->manned);
+    write_once(relay->place);
+}
+
 static void test_waiting_writer_is_not_starved(const struct test_place *place)
 {
     check_ok(tmf_close(create(place)));
-    pid_t writer = test_child(write_once, place);
-    struct relay relay = {.storage = test_open(place, NULL)};
-    struct test_flag *flags[] = {&relay.try, &relay.tried, &relay.end, &relay.ended};
-    for (unsigned n = 0; n < 4; n++)
+    struct relay relay = {.place = place};
+    struct test_flag *flags[] = {&relay.manned, &relay.try, &relay.tried, &relay.end, &relay.ended};
+    const size_t count = sizeof(flags) / sizeof(flags[0]);
+    for (size_t n = 0; n < count; n++)
         test_flag_make(flags[n]);
+    pid_t writer = test_child(write_into_relay, &relay);
+    relay.storage = test_open(place, NULL);
     pthread_t partner;
     check_ok(pthread_create(&partner, NULL, relieve, &relay));
-    while (read_number(relay.storage) == 0)
-        relay_readers(&relay);
+    relay_readers(&relay);
+    check(read_number(relay.storage) == 1);
     relay.over = true;
     test_flag_raise(&relay.try);
     check_ok(pthread_join(partner, NULL));
     test_child_returned(writer);
-    for (unsigned n = 0; n < 4; n++)
+    for (size_t n = 0; n < count; n++)
         test_flag_free(flags[n]);
     check_ok(tmf_close(relay.storage));
 }
