@@ -86,10 +86,9 @@ tmf(3 "needs more than 1 MiB.*not run" run --time 30 --max-disk 1 --steps thread
   --out ${DIR}/large)
 must_be_clear(${DIR}/work)
 foreach(command "kill" "error" "threads")
-  sh(3 "(until ls -d ${DIR}/work/tmf-*/* && mv ${DIR}/work/tmf-* ${DIR}/gone; do sleep 0.1; done) >/dev/null 2>&1 &
+  sh(3 "(until rm -r ${DIR}/work/tmf-*/*; do sleep 0.1; done; rm -rf ${DIR}/work/tmf-*) 2>/dev/null &
         exec ${TMF} ${command} --time 60 --dir ${DIR}/work")
   must_be_clear(${DIR}/work)
-  file(REMOVE_RECURSE ${DIR}/gone)
   sh(3 "unshare --user --map-root-user --mount sh -c true || exit 3
         exec unshare --user --map-root-user --mount sh -c '
           mount -t tmpfs -o size=700k tmpfs ${DIR}/work && exec ${TMF} ${command} --time 60 --dir ${DIR}/work'")
