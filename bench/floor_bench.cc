@@ -59,23 +59,7 @@ void must(bool done, const char *what)
 class watched_area
 {
   public:
-    explicit watched_area(int file)
-        : base_(static_cast<char *>(
-              mmap(nullptr, area, PROT_READ | PROT_WRITE, MAP_PRIVATE, file, 0))),
-          uffd_(static_cast<int>(syscall(SYS_userfaultfd, O_CLOEXEC | UFFD_USER_MODE_ONLY))),
-          pagemap_(open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC)), found_(storage_pages)
-    {
-        must(base_ != MAP_FAILED, "mmap");
-        must(uffd_ >= 0, "userfaultfd");
-        must(pagemap_ >= 0, "/proc/self/pagemap");
-        for (std::size_t page = 0; page < storage_pages; page++)
-            store(page);
-        struct uffdio_api api = {UFFD_API, feature_wp_async, 0};
-        must(ioctl(uffd_, UFFDIO_API, &api) == 0, "asynchronous write protection (Linux 6.7)");
-        struct uffdio_register watch = {{address(0), area}, UFFDIO_REGISTER_MODE_WP, 0};
-        must(ioctl(uffd_, UFFDIO_REGISTER, &watch) == 0, "UFFDIO_REGISTER");
-        protect(0, storage_pages);
-    }
+    explicit watched_area(int file);
     ~watched_area()
     {
         close(pagemap_);
@@ -131,6 +115,24 @@ class watched_area
     std::vector<scanned_region> found_;
     int regions_ = 0;
 };
+
+watched_area::watched_area(int file)
+    : base_(static_cast<char *>(
+          mmap(nullptr, area, PROT_READ | PROT_WRITE, MAP_PRIVATE, file, 0))),
+      uffd_(static_cast<int>(syscall(SYS_userfaultfd, O_CLOEXEC | UFFD_USER_MODE_ONLY))),
+      pagemap_(open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC)), found_(storage_pages)
+{
+    must(base_ != MAP_FAILED, "mmap");
+    must(uffd_ >= 0, "userfaultfd");
+    must(pagemap_ >= 0, "/proc/self/pagemap");
+    struct uffdio_api api = {UFFD_API, feature_wp_async, 0};
+    must(ioctl(uffd_, UFFDIO_API, &api) == 0, "asynchronous write protection (Linux 6.7)");
+    for (std::size_t page = 0; page < storage_pages; page++)
+        store(page);
+    struct uffdio_register watch = {{address(0), area}, UFFDIO_REGISTER_MODE_WP, 0};
+    must(ioctl(uffd_, UFFDIO_REGISTER, &watch) == 0, "UFFDIO_REGISTER");
+    protect(0, storage_pages);
+}
 
 /* The time since the last lap. */
 class stopwatch

@@ -339,15 +339,20 @@ static void test_posix_promises_a_name_by_the_folder_alone(void **state)
     assert_true(!may_mean(ODB, DISK_NO_FILE));
 }
 
+static void rename_odb_to_log(void)
+{
+    disk_events_tick(&events);
+    happen((struct disk_event){.kind = DISK_NAME, .name = disk_events_name(&events, LOG)});
+    happen((struct disk_event){
+        .kind = DISK_NAME, .name = disk_events_name(&events, ODB), .file = DISK_NO_FILE});
+}
+
 static void test_posix_renames_by_half(void **state)
 {
     (void)state;
     start(DISK_POSIX, DISK_PAGE);
     make_file(1);
-    disk_events_tick(&events);
-    happen((struct disk_event){.kind = DISK_NAME, .name = disk_events_name(&events, LOG)});
-    happen((struct disk_event){
-        .kind = DISK_NAME, .name = disk_events_name(&events, ODB), .file = DISK_NO_FILE});
+    rename_odb_to_log();
     assert_int_equal(count_images(), 4);
     sync_folder();
     assert_int_equal(count_images(), 1);
@@ -358,10 +363,7 @@ static void test_ext4_renames_whole_and_in_order(void **state)
     (void)state;
     start(DISK_EXT4, DISK_PAGE);
     make_file(1);
-    disk_events_tick(&events);
-    happen((struct disk_event){.kind = DISK_NAME, .name = disk_events_name(&events, LOG)});
-    happen((struct disk_event){
-        .kind = DISK_NAME, .name = disk_events_name(&events, ODB), .file = DISK_NO_FILE});
+    rename_odb_to_log();
     assert_int_equal(count_images(), 2);
     name("folder/b", 1);
     assert_int_equal(count_images(), 3);

@@ -11,10 +11,7 @@ function(contest)
   string(JSON run GET "${json}" metrics runs 0)
   set(run "${run}" PARENT_SCOPE)
   set(json "${json}" PARENT_SCOPE)
-  file(GLOB left ${DIR}/tmf-*)
-  if(left)
-    message(SEND_ERROR "tmf ${CONTEST} ${ARGN} left behind: ${left}")
-  endif()
+  must_be_clear("tmf ${CONTEST} ${ARGN}")
 endfunction()
 
 # at_least(KEY NUMBER): of `run`.

@@ -24,10 +24,7 @@ string(JSON cases GET "${json}" metrics runs 0 cases)
 if(NOT violations EQUAL 0 OR faults LESS 500 OR cases LESS 7)
   message(SEND_ERROR "the JSON is not what was run: ${violations} violations, ${faults} faults, ${cases} cases")
 endif()
-file(GLOB left ${DIR}/tmf-*)
-if(left)
-  message(SEND_ERROR "left behind: ${left}")
-endif()
+must_be_clear("tmf error")
 
 # What keeps no log can undo nothing.
 tmf(1 "VIOLATION error:none" error --strategy control --transactions 2 --workload bank

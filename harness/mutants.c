@@ -8,7 +8,7 @@
  * and must hold: else what was found says nothing.
  *
  * A child that does not end has hung for the bug's sake: it is caught. A model that is not in this
- * program, or cannot run here, is not run.
+ * program, or cannot run here, is not run; but a row whose setting its model does not take is wrong.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -221,7 +221,7 @@ static enum verdict verdict_of(const struct child_end *end)
         return HUNG;
     if (!end->exited || end->code == STATUS_VIOLATION)
         return CAUGHT; /* also where the bug has brought the command itself down */
-    return end->code == STATUS_HELD ? SURVIVED : NOT_RUN;
+    return end->code == STATUS_CANNOT ? NOT_RUN : SURVIVED; /* also by a setting that is none */
 }
 
 static bool is_command(const char *name)

@@ -29,10 +29,7 @@ tmf(0 "commit-log-unsynced" mutants --mutant commit-log-unsynced,odb-name-unsync
 
 # A model that need not see it may.
 tmf(0 "free-miscounted +[0-9]+, " mutants --mutant free-miscounted --model kill --dir ${DIR})
-file(GLOB left ${DIR}/tmf-*)
-if(left)
-  message(SEND_ERROR "left behind: ${left}")
-endif()
+must_be_clear("tmf mutants")
 
 # TMF_MUTANT is for every command.
 execute_process(COMMAND ${CMAKE_COMMAND} -E env TMF_MUTANT=commit-unmarked ${TMF} kill

@@ -157,18 +157,27 @@ static void report_all(struct job *job, struct power_explorer *explorer)
         write_report(campaign, settings, explorer, &job->found[n]);
 }
 
+/* With the life recorded; NULL, and the board says why: there is none. */
+static struct power_explorer *begin(struct power_campaign *campaign,
+                                    const struct power_settings *settings)
+{
+    struct power_board *board = campaign->board;
+    if (!start(campaign))
+        return NULL;
+    struct power_explorer *explorer =
+        new_explorer(campaign, settings, &board->failures, &board->what);
+    board->lived = explorer != NULL;
+    return explorer;
+}
+
 static int explore(void *context)
 {
     struct job *job = context;
     struct power_campaign *campaign = job->campaign;
     struct power_board *board = campaign->board;
-    if (!start(campaign))
-        return NOT_DONE;
-    struct power_explorer *explorer =
-        new_explorer(campaign, &campaign->settings, &board->failures, &board->what);
+    struct power_explorer *explorer = begin(campaign, &campaign->settings);
     if (!explorer)
         return NOT_DONE;
-    board->lived = true;
     faults_points_reset();
     power_explore(explorer, keep, show_progress, job, &board->counts);
     report_all(job, explorer);
@@ -185,13 +194,9 @@ static int replay(void *context)
     const struct power_case *one = job->one;
     struct power_failures failures = {0};
     struct power_outcome outcome;
-    if (!start(campaign))
-        return NOT_DONE;
-    struct power_explorer *explorer =
-        new_explorer(campaign, &one->settings, &board->failures, &board->what);
+    struct power_explorer *explorer = begin(campaign, &one->settings);
     if (!explorer)
         return NOT_DONE;
-    board->lived = true;
     if (one->count == 0) {
         power_explorer_free(explorer);
         return DONE;

@@ -22,6 +22,7 @@
 #define UNBORN_IMAGES   8u /* at most, while the storage is not there yet: to make one is dear */
 #define NESTED_IMAGES   16u
 #define NESTED_SHARE    256u /* one image in so many is nested */
+#define RECOVERERS_MAX  8
 #define GOING_ON_SHARE  16u  /* in one in so many work goes on */
 #define PROGRESS_PERIOD 256u
 
@@ -41,6 +42,8 @@ struct power_explorer {
     struct power_claims claims;
     struct level levels[POWER_DEPTH_MAX];
     struct power_judge *judge;
+    const char *recoverers[RECOVERERS_MAX];
+    size_t recoverer_count;
     struct power_table table;
     struct power_failures *failures; /* where we are */
     struct power_counts counts;
@@ -85,6 +88,14 @@ static void name_files(struct disk_events *events)
     }
 }
 
+static void choose_recoverers(struct power_explorer *explorer)
+{
+    const char *name;
+    while (explorer->recoverer_count < RECOVERERS_MAX &&
+           (name = power_recoverer(explorer->recoverer_count)))
+        explorer->recoverers[explorer->recoverer_count++] = name;
+}
+
 struct power_explorer *power_explorer_new(const struct power_settings *settings, const char *folder,
                                           struct power_failures *failures, struct difference *what)
 {
@@ -95,6 +106,7 @@ struct power_explorer *power_explorer_new(const struct power_settings *settings,
     }
     explorer->settings = *settings;
     explorer->failures = failures;
+    choose_recoverers(explorer);
     explorer->judge = power_judge_new(&settings->place, settings->transactions);
     struct level *life = &explorer->levels[0];
     if (!explorer->judge || !make_levels(explorer)) {
@@ -168,7 +180,7 @@ static void recover(struct power_explorer *explorer, unsigned depth, uint64_t ha
                     struct difference *what)
 {
     struct power_recovery recovery = *how;
-    recovery.by = power_recoverers[hash / 2 % POWER_RECOVERERS];
+    recovery.by = explorer->recoverers[hash / 2 % explorer->recoverer_count];
     memory_fs_load(&explorer->levels[depth].disk);
     memory_fs_use(true);
     power_recover(explorer->judge, &recovery, outcome, what);

@@ -10,11 +10,21 @@
 #include <xxhash.h>
 
 #include "faults/memory_fs.h"
+#include "harness/strategy.h"
 
 #define KNOWN_STATES 4 /* of one R */
 #define PATH         "/power/" POWER_STORAGE
 
-const char *const power_recoverers[POWER_RECOVERERS] = {"redo-declared", "undo-fsync"};
+const char *power_recoverer(size_t n)
+{
+    const char *name;
+    for (size_t i = 0; (name = tmf_strategy_name(i)); i++) {
+        bool needs_no_fault = strategy_must_touch(name) || !strategy_readers_go_on(name);
+        if (needs_no_fault && strategy_survives(name) == TMF_SURVIVES_POWER && n-- == 0)
+            return name;
+    }
+    return NULL;
+}
 
 struct known {
     uint64_t hashes[KNOWN_STATES];

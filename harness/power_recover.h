@@ -19,8 +19,8 @@
 #include "harness/oracle.h"
 #include "harness/power_life.h"
 
-#define POWER_RECOVERERS 2u
-extern const char *const power_recoverers[POWER_RECOVERERS];
+/* The n-th strategy that survives power loss and needs no page fault; NULL past the last. */
+const char *power_recoverer(size_t n);
 
 struct power_outcome {
     bool holds;
@@ -40,7 +40,7 @@ void power_judge_free(struct power_judge *judge);
 typedef void power_recovered(void *context, const struct power_outcome *outcome);
 
 struct power_recovery {
-    const char *by;             /* of power_recoverers */
+    const char *by;             /* a power_recoverer() */
     bool goes_on;               /* one more transaction, and another open */
     power_recovered *recovered; /* NULL: nobody wants to know */
     void *context;

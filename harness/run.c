@@ -105,7 +105,7 @@ static const struct argp_option options[] = {
      "quick (about two minutes) or full (hours; --time says how many) (default: quick)", 0},
     {"out", KEY_OUT, "DIR", 0,
      "folder of the results (default: out/DATE-TIME); a run there that was cut off goes on", 0},
-    {"steps", KEY_STEPS, "A,B", 0, "only these of kill, error, control, threads, procs, bench", 0},
+    {"steps", KEY_STEPS, "A,B", 0, "only these, named as in the table at its end", 0},
     {"part", KEY_PART, "SECONDS", 0, "of a part of a step, in the profile full (120)", 0},
     {"max-disk", KEY_MAX_DISK, "MIB", 0, "what a step may need for its files (4096)", 0},
     {0}};

@@ -4,18 +4,6 @@
 cmake_minimum_required(VERSION 3.25)
 include(${CMAKE_CURRENT_LIST_DIR}/tmf_run.cmake)
 
-# Nothing is left in the folder where steps work; whoever clears up may still be at it.
-function(must_be_clear folder)
-  foreach(try RANGE 100)
-    file(GLOB left ${folder}/tmf-*)
-    if(NOT left)
-      return()
-    endif()
-    execute_process(COMMAND sleep 0.1)
-  endforeach()
-  message(SEND_ERROR "left behind: ${left}")
-endfunction()
-
 # sh(STATUS COMMAND): must exit so.
 function(sh status command)
   execute_process(COMMAND sh -c "${command}" TIMEOUT 60 RESULT_VARIABLE got OUTPUT_VARIABLE out ERROR_VARIABLE out)
@@ -24,10 +12,10 @@ function(sh status command)
   endif()
 endfunction()
 
-file(MAKE_DIRECTORY ${DIR}/work)
+file(MAKE_DIRECTORY ${DIR}/scratch)
 tmf(2 "no value for this option" run --steps nonesuch)
 tmf(2 "no value for this option" run --part 0)
-set(words run --profile full --time 8 --part 1 --dir ${DIR}/work --steps kill)
+set(words run --profile full --time 8 --part 1 --dir ${DIR}/scratch --steps kill)
 
 list(JOIN words " " line)
 
@@ -37,7 +25,7 @@ foreach(part 1 2)
   sh(0 "env --default-signal=INT ${TMF} ${line} --out ${DIR}/cut & run=$!
         until [ -s ${DIR}/cut/kill-${part}.json ]; do sleep 0.1; done; sleep 0.5
         kill -${signal} $run; wait $run; [ $? -ne 0 ]")
-  must_be_clear(${DIR}/work)
+  must_be_clear("tmf run" ${DIR}/scratch)
 endforeach()
 if(EXISTS ${DIR}/cut/run.json)
   message(SEND_ERROR "a run that was cut off has a result")
@@ -54,7 +42,7 @@ tmf(0 "held +held" ${words} --out ${DIR}/whole)
 if(said MATCHES "is there already")
   message(SEND_ERROR "a part of another run was taken:\n${said}")
 endif()
-must_be_clear(${DIR}/work)
+must_be_clear("tmf run" ${DIR}/scratch)
 set(cases_of_parts 0)
 file(GLOB parts ${DIR}/cut/kill-*.json)
 foreach(part ${parts})
@@ -81,15 +69,18 @@ if(NOT steps EQUAL 1)
   message(SEND_ERROR "${steps} steps in run.json, must be 1")
 endif()
 
-# More than it may need of the disk; a folder that somebody removes; a disk that is full.
-tmf(3 "needs more than 1 MiB.*not run" run --time 30 --max-disk 1 --steps threads --dir ${DIR}/work
+# More than it may need of the disk; a folder that somebody removes, and all at once, since a case
+# whose files alone are gone is one that lost them; a disk that is full.
+tmf(3 "needs more than 1 MiB.*not run" run --time 30 --max-disk 1 --steps threads --dir ${DIR}/scratch
   --out ${DIR}/large)
-must_be_clear(${DIR}/work)
+must_be_clear("tmf run" ${DIR}/scratch)
 foreach(command "kill" "error" "threads")
-  sh(3 "(until rm -r ${DIR}/work/tmf-*/*; do sleep 0.1; done; rm -rf ${DIR}/work/tmf-*) 2>/dev/null &
-        exec ${TMF} ${command} --time 60 --dir ${DIR}/work")
-  must_be_clear(${DIR}/work)
+  file(MAKE_DIRECTORY ${DIR}/gone)
+  sh(3 "(until ls -d ${DIR}/scratch/*/* && mv ${DIR}/scratch/* ${DIR}/gone; do sleep 0.1; done
+          rm -rf ${DIR}/gone) >/dev/null 2>&1 &
+        exec ${TMF} ${command} --time 60 --dir ${DIR}/scratch")
+  must_be_clear("tmf run" ${DIR}/scratch)
   sh(3 "unshare --user --map-root-user --mount sh -c true || exit 3
         exec unshare --user --map-root-user --mount sh -c '
-          mount -t tmpfs -o size=700k tmpfs ${DIR}/work && exec ${TMF} ${command} --time 60 --dir ${DIR}/work'")
+          mount -t tmpfs -o size=700k tmpfs ${DIR}/scratch && exec ${TMF} ${command} --time 60 --dir ${DIR}/scratch'")
 endforeach()

@@ -17,10 +17,7 @@ function(schedules)
   file(READ ${DIR}/schedules.json json)
   string(JSON runs GET "${json}" metrics schedules)
   set(runs "${runs}" PARENT_SCOPE)
-  file(GLOB left ${DIR}/tmf-*)
-  if(left)
-    message(SEND_ERROR "tmf threads ${ARGN} left behind: ${left}")
-  endif()
+  must_be_clear("tmf threads ${ARGN}")
 endfunction()
 
 # within(KEY LEAST MOST): in every one of `runs`.

@@ -112,10 +112,7 @@ endif()
 if(said MATCHES "\nnone ")
   message(SEND_ERROR "the control is among all:\n${said}")
 endif()
-file(GLOB left ${DIR}/tmf-*)
-if(left)
-  message(SEND_ERROR "left behind: ${left}")
-endif()
+must_be_clear("tmf")
 
 # Every index holds, at points of its own too; but those of the map's summary and of a tree's nodes
 # that are split are in larger heaps than these.

@@ -507,20 +507,6 @@ static void test_other_files_in_the_way(const struct test_place *place)
     check(test_file_size(other) == sizeof(TEXT) && test_files(place) == 1);
 }
 
-/* A creation that a power failure cut off: any sector of its log may be missing, the first as well.
- */
-static void test_torn_log_is_made_anew(const struct test_place *place)
-{
-    static const unsigned char zeroes[TMF_SECTOR_SIZE];
-    for (size_t torn = 0; torn < 2; torn++) {
-        check_ok(tmf_close(create(place)));
-        check(unlink(place->odb) == 0);
-        test_poke(place->log, torn * TMF_SECTOR_SIZE, zeroes, sizeof(zeroes));
-        check_ok(tmf_close(create(place)));
-        check(unlink(place->odb) == 0 && unlink(place->log) == 0);
-    }
-}
-
 /* The log of a storage whose .odb is gone: it may be elsewhere, and then needs this log. */
 static void leave_log_with_content(const void *context)
 {
@@ -596,7 +582,6 @@ int main(void)
         test_case(test_bad_paths),
         test_case(test_odd_sizes),
         test_case(test_other_files_in_the_way),
-        test_case(test_torn_log_is_made_anew),
         test_case(test_log_of_a_storage_that_is_elsewhere),
         test_case(test_taken_address),
     };

@@ -217,15 +217,20 @@ static void fork_orphan(const struct family *family)
         (void)pause();
 }
 
-/* Without what fork() does to let go of things: another program, that only inherits. */
+/* Without what fork() does to let go of things: another program, that only inherits. It says so
+ * itself too: posix_spawn() returns before the kernel has closed what exec closes. */
 static void spawn_orphan(const struct family *family)
 {
-    char name[] = "sleep";
-    char duration[] = STRING(ORPHAN_LIFE_S);
-    char *arguments[] = {name, duration, NULL};
+    char name[] = "sh";
+    char option[] = "-c";
+    char command[] = "printf '!'; exec sleep " STRING(ORPHAN_LIFE_S);
+    char *arguments[] = {name, option, command, NULL};
     char *environment[] = {NULL};
-    check_ok(posix_spawn(family->orphan, "/bin/sleep", NULL, NULL, arguments, environment));
-    test_flag_raise(&family->born);
+    posix_spawn_file_actions_t actions;
+    check_ok(posix_spawn_file_actions_init(&actions));
+    check_ok(posix_spawn_file_actions_adddup2(&actions, family->born.ends[1], STDOUT_FILENO));
+    check_ok(posix_spawn(family->orphan, "/bin/sh", &actions, NULL, arguments, environment));
+    check_ok(posix_spawn_file_actions_destroy(&actions));
 }
 
 static void leave_an_orphan(const void *context)

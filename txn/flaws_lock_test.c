@@ -10,7 +10,6 @@
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -534,47 +533,6 @@ static void test_waiting_writer_of_a_process_bars_others(const struct test_place
 
 /* ---- D19: interruptions */
 
-/* An open passes the gate too: many that overlap would keep out a writer that waits there. */
-static void open_and_close(const void *context)
-{
-    const struct holder *holder = context;
-    tmf_storage *storage = test_open(holder->place, NULL);
-    test_flag_raise(&holder->holds);
-    check_ok(tmf_close(storage));
-}
-
-/* As the system lists it: "1: -> FLOCK  ADVISORY  READ PID ...". */
-static bool waits_for_flock(pid_t process)
-{
-    char line[256];
-    bool waits = false;
-    FILE *locks = fopen("/proc/locks", "re");
-    check(locks);
-    while (!waits && fgets(line, sizeof(line), locks)) {
-        const char *at = strstr(line, "-> FLOCK");
-        int pid = 0;
-        waits = at && sscanf(at, "-> FLOCK %*s %*s %d", &pid) == 1 && pid == process;
-    }
-    (void)fclose(locks);
-    return waits;
-}
-
-static void test_open_waits_at_the_gate(const struct test_place *place)
-{
-    check_ok(tmf_close(create(place)));
-    struct holder holder = {.place = place};
-    make_flags(&holder);
-    int gate = open(place->odb, O_RDWR | O_CLOEXEC);
-    check(gate >= 0 && flock(gate, LOCK_EX) == 0);
-    pid_t child = test_child(open_and_close, &holder);
-    while (!waits_for_flock(child))
-        check(test_flag_count(&holder.holds) == 0);
-    check(flock(gate, LOCK_UN) == 0);
-    test_child_returned(child);
-    check(close(gate) == 0);
-    free_flags(&holder);
-}
-
 static void test_d19_flock_is_interrupted(const struct test_place *place)
 {
     tmf_storage *storage = create(place);
@@ -603,7 +561,6 @@ int main(void)
         test_case(test_waiting_writer_is_not_starved),
         test_case(test_readers_alone_never_wait),
         test_case(test_waiting_writer_of_a_process_bars_others),
-        test_case(test_open_waits_at_the_gate),
         test_case(test_d19_flock_is_interrupted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

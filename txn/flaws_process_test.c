@@ -2,11 +2,12 @@
 /*
  * What other processes do to a storage that this one has open: flaws D15 (the arena grows) and D26
  * (writers die, and a reader that recovers changes its lock, which lets others in between) of the
- * original.
+ * original, and opens that overlap.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <unistd.h>
@@ -203,6 +204,53 @@ static void test_d26_writer_dies_while_the_lock_changes(const struct test_place 
     check_ok(tmf_close(storage));
 }
 
+/* ---- an open passes the gate too: many that overlap would keep out a writer that waits there */
+
+struct visitor {
+    const struct test_place *place;
+    struct test_flag is_inside;
+};
+
+static void open_and_close(const void *context)
+{
+    const struct visitor *visitor = context;
+    tmf_storage *storage = test_open(visitor->place, NULL);
+    test_flag_raise(&visitor->is_inside);
+    check_ok(tmf_close(storage));
+}
+
+/* As the system lists it: "1: -> FLOCK  ADVISORY  READ PID ...". */
+static bool waits_for_flock(pid_t process)
+{
+    char line[256];
+    bool waits = false;
+    FILE *locks = fopen("/proc/locks", "re");
+    check(locks);
+    while (!waits && fgets(line, sizeof(line), locks)) {
+        const char *at = strstr(line, "-> FLOCK");
+        int pid = 0;
+        waits = at && sscanf(at, "-> FLOCK %*s %*s %d", &pid) == 1 && pid == process;
+    }
+    (void)fclose(locks);
+    return waits;
+}
+
+static void test_open_waits_at_the_gate(const struct test_place *place)
+{
+    check_ok(tmf_close(create(place)));
+    struct visitor visitor = {.place = place};
+    test_flag_make(&visitor.is_inside);
+    int gate = open(place->odb, O_RDWR | O_CLOEXEC);
+    check(gate >= 0 && flock(gate, LOCK_EX) == 0);
+    pid_t child = test_child(open_and_close, &visitor);
+    while (!waits_for_flock(child))
+        check(test_flag_count(&visitor.is_inside) == 0);
+    check(flock(gate, LOCK_UN) == 0);
+    test_child_returned(child);
+    check(close(gate) == 0);
+    test_flag_free(&visitor.is_inside);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -210,6 +258,7 @@ int main(void)
         test_case(test_d15_writer_uses_the_growth),
         test_case(test_d26_readers_recover_side_by_side),
         test_case(test_d26_writer_dies_while_the_lock_changes),
+        test_case(test_open_waits_at_the_gate),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

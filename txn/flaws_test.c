@@ -16,6 +16,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "txn/format.h"
 #include "txn/test_calls.h"
 #include "txn/test_kit.h"
 
@@ -396,6 +397,19 @@ static void test_d22_creation_may_be_cut_off(const struct test_place *place)
     }
 }
 
+/* Cut off by a power failure: any sector of its log may be missing, the first as well. */
+static void test_d22_torn_log_is_made_anew(const struct test_place *place)
+{
+    static const unsigned char zeroes[TMF_SECTOR_SIZE];
+    for (size_t torn = 0; torn < 2; torn++) {
+        check_ok(tmf_close(create(place, SIZE)));
+        check(unlink(place->odb) == 0);
+        test_poke(place->log, torn * TMF_SECTOR_SIZE, zeroes, sizeof(zeroes));
+        check_ok(tmf_close(create(place, SIZE)));
+        check(unlink(place->odb) == 0 && unlink(place->log) == 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -409,6 +423,7 @@ int main(void)
         test_case(test_d17_root_as_large_as_can_be),
         test_case(test_d17_last_bytes_of_the_arena),
         test_case(test_d22_creation_may_be_cut_off),
+        test_case(test_d22_torn_log_is_made_anew),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -295,7 +295,7 @@ static int scan(struct tmf_storage *storage, uint64_t first, uint64_t count)
                                    .vec_len = REGIONS,
                                    .category_mask = PAGE_WRITTEN,
                                    .return_mask = PAGE_WRITTEN};
-    bool is_armed = wp->segments.always_hot || all_armed(&wp->segments, first, count);
+    bool is_armed = wp->segments.all_hot || all_armed(&wp->segments, first, count);
     int error = 0;
     while (!error && request.start < request.end) {
         error = scan_piece(storage, &request, is_armed);

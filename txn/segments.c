@@ -54,6 +54,7 @@ int tmf_segments_open(struct tmf_segments *segments, const struct tmf_storage *s
                                       .patience = PATIENCE_FIRST,
                                       .learns = learns,
                                       .always_hot = (storage->flags & TMF_SYSCALLS) != 0};
+    segments->all_hot = segments->always_hot;
     return make_arrays(segments);
 }
 
@@ -126,12 +127,12 @@ int tmf_segments_remapped(struct tmf_segments *segments, struct tmf_storage *sto
                           tmf_segments_arm *arm)
 {
     segments->hot_count = 0;
-    segments->all_hot = false;
+    segments->all_hot = segments->always_hot;
     segments->debt = segments->traps = 0;
     segments->granule = (struct tmf_granule){0};
     if (tmf_io->madvise(segments->memory, segments->memory_size, MADV_DONTNEED) != 0)
         return errno;
-    return segments->always_hot ? unlock(storage, 0, segments->page_count, arm) : 0;
+    return segments->all_hot ? unlock(storage, 0, segments->page_count, arm) : 0;
 }
 
 int tmf_segments_warm(struct tmf_segments *segments, struct tmf_storage *storage, uint64_t first,
@@ -141,7 +142,7 @@ int tmf_segments_warm(struct tmf_segments *segments, struct tmf_storage *storage
     uint64_t end = ((first + count - 1) >> segments->shift) + 1;
     while (segment < end && segments->idle[segment])
         segment++;
-    if (segments->always_hot || segments->all_hot || segment == end)
+    if (segments->all_hot || segment == end)
         return 0; /* another thread was faster */
     storage->stats.faults++;
     segments->traps++;
@@ -180,7 +181,7 @@ int tmf_segments_each_hot(struct tmf_segments *segments, struct tmf_storage *sto
     int error = 0;
     segments->found = 0;
     segments->last_found = UINT64_MAX;
-    if (segments->always_hot || segments->all_hot)
+    if (segments->all_hot)
         return scan(storage, 0, segments->page_count);
     sort_hot(segments);
     for (uint64_t n = 0; !error && n < segments->hot_count; n++) {
@@ -203,7 +204,7 @@ void tmf_segments_found(struct tmf_segments *segments, uint64_t page)
 
 bool tmf_segments_is_hot(const struct tmf_segments *segments, uint64_t page)
 {
-    return segments->always_hot || segments->all_hot || segments->idle[page >> segments->shift];
+    return segments->all_hot || segments->idle[page >> segments->shift];
 }
 
 /* ---- becoming cold */

@@ -51,8 +51,8 @@ struct tmf_segments {
     unsigned shift;             /* log2 of the pages of a segment */
     unsigned patience;          /* idle segments are made cold beyond it */
     bool learns;                /* else all are made cold after every scan */
-    bool always_hot;            /* all of them, and in no list */
-    bool all_hot;               /* likewise, for as long as it pays */
+    bool all_hot;               /* all of them, and in no list: for as long as it pays, or */
+    bool always_hot;            /* for good */
     uint64_t debt;              /* what the other of the two ways would have saved until now */
     uint64_t traps;             /* since the last scan */
     uint64_t found, last_found; /* while all are hot: segments that the scan found stored to */

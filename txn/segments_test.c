@@ -36,6 +36,7 @@ static tmf_storage *create(const struct test_place *place)
                                  .root_size = sizeof(struct root),
                                  .root_init = make_block,
                                  .durability = TMF_DURABILITY_PROCESS};
+    memset(expected, 0, sizeof(expected));
     check_ok(tmf_close(test_open(place, &options)));
     const tmf_options again = {.durability = TMF_DURABILITY_PROCESS};
     return test_open(place, &again);
@@ -91,7 +92,6 @@ static void check_content(tmf_storage *storage)
 
 static void test_all_become_hot_and_cold_again(const struct test_place *place)
 {
-    memset(expected, 0, sizeof(expected));
     tmf_storage *storage = create(place);
     commit_scattered(storage, 1);
     uint64_t before = traps(storage);
@@ -118,8 +118,39 @@ static void test_all_become_hot_and_cold_again(const struct test_place *place)
     check_ok(tmf_close(storage));
 }
 
+/* With a log so small that it is started over more than once. */
+static void commit_elsewhere(const void *place)
+{
+    const tmf_options options = {.durability = TMF_DURABILITY_PROCESS, .log_size = 1};
+    tmf_storage *storage = test_open(place, &options);
+    for (unsigned number = 1; number <= SMALL; number++)
+        commit_one(storage, FAR, number);
+    check_ok(tmf_close(storage));
+}
+
+/* Whoever has missed the records of others maps the arena anew, and all of it is cold. */
+static void test_all_are_cold_in_a_new_mapping(const struct test_place *place)
+{
+    tmf_storage *storage = create(place);
+    for (unsigned number = 1; number < 5; number++)
+        commit_scattered(storage, number);
+    uint64_t before = traps(storage);
+    test_in_child(commit_elsewhere, place);
+    expected[FAR] = SMALL;
+    check_content(storage);
+    commit_scattered(storage, 5);
+    check(traps(storage) > before);
+    roll_back_scattered(storage);
+    check_content(storage);
+    test_storage_is_well(storage);
+    check_ok(tmf_close(storage));
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {test_case(test_all_become_hot_and_cold_again)};
+    const struct CMUnitTest tests[] = {
+        test_case(test_all_become_hot_and_cold_again),
+        test_case(test_all_are_cold_in_a_new_mapping),
+    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

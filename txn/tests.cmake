@@ -27,7 +27,7 @@ tmf_strategy_test(PROGRAMS power_test STRATEGIES ${strategies} LABEL serial)
 set(undoing undo-fsync undo-mlock redo-segv redo-scan redo-wp)
 tmf_strategy_test(STRATEGIES ${undoing} PROGRAMS examples_test flaws_fork_test exclusive_test)
 tmf_strategy_test(STRATEGIES ${undoing} PROGRAMS bad_input_test flaws_test LABEL serial)
-# The two formats of the log, as one strategy each writes it.
+# Damage to an undo log, found by a strategy of either kind: each of a kind looks with the same code.
 tmf_strategy_test(STRATEGIES undo-fsync redo-wp PROGRAMS damaged_log_test LABEL serial)
 tmf_strategy_test(STRATEGIES ${undoing} PROGRAMS flaws_scattered_test LABEL plain) # see there
 # Where a store outside a transaction traps; redo-wp may find it later instead.
