@@ -117,8 +117,7 @@ class watched_area
 };
 
 watched_area::watched_area(int file)
-    : base_(static_cast<char *>(
-          mmap(nullptr, area, PROT_READ | PROT_WRITE, MAP_PRIVATE, file, 0))),
+    : base_(static_cast<char *>(mmap(nullptr, area, PROT_READ | PROT_WRITE, MAP_PRIVATE, file, 0))),
       uffd_(static_cast<int>(syscall(SYS_userfaultfd, O_CLOEXEC | UFFD_USER_MODE_ONLY))),
       pagemap_(open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC)), found_(storage_pages)
 {

@@ -8,7 +8,8 @@
  * and must hold: else what was found says nothing.
  *
  * A child that does not end has hung for the bug's sake: it is caught. A model that is not in this
- * program, or cannot run here, is not run; but a row whose setting its model does not take is wrong.
+ * program, or cannot run here, is not run; but a row whose setting its model does not take is
+ * wrong.
  */
 #include <inttypes.h>
 #include <stdlib.h>

@@ -23,7 +23,7 @@
 #define NESTED_IMAGES   16u
 #define NESTED_SHARE    256u /* one image in so many is nested */
 #define RECOVERERS_MAX  8
-#define GOING_ON_SHARE  16u  /* in one in so many work goes on */
+#define GOING_ON_SHARE  16u /* in one in so many work goes on */
 #define PROGRESS_PERIOD 256u
 
 /* A recording, and the disk as it is after some of its events. */

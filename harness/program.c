@@ -3,10 +3,16 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
+
+#define LOOK_NS        100000000 /* whether it has ended */
+#define LOOKS_PER_DISK 10        /* how much it has on the disk costs more */
 
 int program_beside(const char *relative, char path[PATH_MAX])
 {
@@ -63,6 +69,24 @@ static int start(void *context)
 int program_start(const struct program *program, pid_t *out)
 {
     return child_start(start, &program, program->limit_seconds, out);
+}
+
+bool program_oversee(pid_t pid, const char *path, uint64_t most, struct child_end *out)
+{
+    const struct timespec look = {.tv_nsec = LOOK_NS};
+    bool is_too_large = false;
+    siginfo_t about = {0};
+    for (unsigned n = 1;
+         waitid(P_PID, (id_t)pid, &about, WEXITED | WNOHANG | WNOWAIT) == 0 && about.si_pid != pid;
+         n++) {
+        nanosleep(&look, NULL);
+        if (n % LOOKS_PER_DISK == 0 && scratch_size(path) > most) {
+            is_too_large = true;
+            kill(pid, SIGKILL);
+        }
+    }
+    child_wait(pid, out);
+    return is_too_large;
 }
 
 int program_run(const struct program *program, struct child_end *out)

@@ -27,6 +27,10 @@ struct program {
 /* Starts it: *out is to be waited for. The program lives as long as that. 0 or an errno. */
 int program_start(const struct program *program, pid_t *out);
 
+/* Waits for its end, which comes at once (SIGKILL; then it is true) where the folder at `path`
+ * takes more bytes of the disk than `most`. */
+bool program_oversee(pid_t pid, const char *path, uint64_t most, struct child_end *out);
+
 /* Runs it and waits. 0 or an errno; one that could not be started, which was said, exited with 127.
  */
 int program_run(const struct program *program, struct child_end *out);

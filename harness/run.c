@@ -16,11 +16,9 @@
  */
 #include <errno.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -29,14 +27,12 @@
 #include "harness/program.h"
 #include "harness/result.h"
 
-#define MEMORY         "/dev/shm"
-#define FILTERS_MAX    8
-#define PART_SECONDS   120 /* at most so much is lost with a run that is cut off */
-#define PARTS_MAX      10000
-#define DISK_MAX_MIB   4096
-#define LOOK_NS        100000000 /* whether a part has ended */
-#define LOOKS_PER_DISK 10        /* how much it has on the disk costs more */
-#define MIB            ((uint64_t)1 << 20)
+#define MEMORY       "/dev/shm"
+#define FILTERS_MAX  8
+#define PART_SECONDS 120 /* at most so much is lost with a run that is cut off */
+#define PARTS_MAX    10000
+#define DISK_MAX_MIB 4096
+#define MIB          ((uint64_t)1 << 20)
 
 struct step {
     const char *name;
@@ -318,25 +314,6 @@ static bool is_finished(const struct part *part, struct outcome *outcome)
 
 /* ---- running one */
 
-/* Waits for its end, which comes at once where it needs more than --max-disk. */
-static bool oversee(pid_t pid, const struct scratch *scratch, struct child_end *end)
-{
-    const struct timespec look = {.tv_nsec = LOOK_NS};
-    bool is_too_large = false;
-    siginfo_t about = {0};
-    for (unsigned n = 1;
-         waitid(P_PID, (id_t)pid, &about, WEXITED | WNOHANG | WNOWAIT) == 0 && about.si_pid != pid;
-         n++) {
-        nanosleep(&look, NULL);
-        if (n % LOOKS_PER_DISK == 0 && scratch_size(scratch->path) > disk_max) {
-            is_too_large = true;
-            kill(pid, SIGKILL);
-        }
-    }
-    child_wait(pid, end);
-    return is_too_large;
-}
-
 static int run_program(const struct arguments *arguments, const struct part *part,
                        const struct scratch *scratch)
 {
@@ -351,7 +328,7 @@ static int run_program(const struct arguments *arguments, const struct part *par
                                         profile->limit_seconds + (unsigned)arguments->time_seconds};
     if (program_start(&program, &pid) != 0)
         return -1;
-    if (oversee(pid, scratch, &end))
+    if (program_oversee(pid, scratch->path, disk_max, &end))
         return command_fail(arguments, STATUS_CANNOT,
                             "%s needs more than %" PRIu64 " MiB in %s: see --max-disk", part->name,
                             disk_max / MIB, scratch->path);
