@@ -70,7 +70,8 @@ static const struct profile profiles[] = {
      600,
      false,
      {"--repetitions", "3", "--min-time", "0.05"},
-     {"-:1000000$|:(32|128)/|crowded|lognormal|^(fragmentation|latency|trace|txn_alloc)/"}},
+     {"-:10{5,6}$|:(32|128)/|crowded|lognormal|pages:(4|256)$|"
+      "^(fragmentation|latency|trace|txn_alloc|split|floor|recovery)/"}},
     {"full",
      10800,
      7200,
