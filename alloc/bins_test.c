@@ -58,6 +58,23 @@ static void test_row_that_lies(void **state)
     region_unmap(&region);
 }
 
+/* The map has room behind the region: a gap between borders that damage put there is no run. */
+static void test_gap_behind_the_region(void **state)
+{
+    (void)state;
+    const tmf_heap_config coarse = {.quantum = 256, .index = "bins"};
+    enum { SIZE = 6 * PAGE, END = SIZE / 256, LENGTH = 3 };
+    struct region region;
+    void *at = NULL;
+    region_map(&region, SIZE);
+    assert_int_equal(region_create(&region, 0, SIZE, coarse), 0);
+    tmf_map_mark(&region.heap, (struct tmf_run){.at = END + 8, .quanta = 2}, true);
+    tmf_map_mark(&region.heap, (struct tmf_run){.at = END + 10 + LENGTH, .quanta = 2}, true);
+    tmf_rows_set(&region.heap, LENGTH - 1, 0);
+    assert_int_equal(tmf_heap_alloc(&region.heap, 1, (size_t)LENGTH * 256, &at), TMF_ECORRUPT);
+    region_unmap(&region);
+}
+
 /* Segments of a row come in order, over all levels, and none twice. */
 static void test_rows_are_in_order(void **state)
 {
@@ -125,6 +142,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_void_rows),
         cmocka_unit_test(test_row_that_lies),
+        cmocka_unit_test(test_gap_behind_the_region),
         cmocka_unit_test(test_rows_are_in_order),
         cmocka_unit_test(test_short_runs_are_not_written),
     };

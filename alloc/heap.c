@@ -73,10 +73,18 @@ int tmf_heap_give(tmf_heap *heap, struct tmf_run run)
     return 0;
 }
 
+/* Whether it lies where blocks are. The map has no borders before that, and may have room behind.
+ */
+static bool is_among_blocks(const tmf_heap *heap, struct tmf_run run)
+{
+    uint64_t end = heap->media->end;
+    return run.at >= heap->media->first && run.at <= end && run.quanta <= end - run.at;
+}
+
 /*
  * Takes `run` out of the free run `from`; what is left in front of it and behind stays free. The
  * map must agree as far as blocks and nodes will be written: to the first quantum of what is
- * behind. In front of the blocks it has no borders: nobody is given the heap's own header.
+ * behind. Nobody is given the heap's own header, nor what is behind the region.
  */
 static int take(tmf_heap *heap, struct tmf_run from, struct tmf_run run)
 {
@@ -84,7 +92,7 @@ static int take(tmf_heap *heap, struct tmf_run from, struct tmf_run run)
     struct tmf_run front = {.at = from.at, .quanta = run.at - from.at};
     struct tmf_run back = {.at = tmf_run_end(run), .quanta = tmf_run_end(from) - tmf_run_end(run)};
     struct tmf_run written = {.at = from.at, .quanta = back.at + (back.quanta != 0) - from.at};
-    if (from.at < heap->media->first || !tmf_map_is_free(heap, written)) {
+    if (!is_among_blocks(heap, from) || !tmf_map_is_free(heap, written)) {
         return TMF_ECORRUPT;
     }
     int error = 0;
