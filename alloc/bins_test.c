@@ -75,6 +75,27 @@ static void test_gap_behind_the_region(void **state)
     region_unmap(&region);
 }
 
+/* Nor is what the header lies in, where damage took the border that ends it: what the arena grows
+ * by is not joined with it, to be one long run with a node in its first bytes. */
+static void test_gap_in_front_of_the_blocks(void **state)
+{
+    (void)state;
+    const tmf_heap_config coarse = {.quantum = 64, .index = "bins"};
+    enum { SIZE = 6 * PAGE, LARGER = 9 * PAGE, END = SIZE / 64 };
+    struct region region;
+    region_map(&region, LARGER);
+    assert_int_equal(region_create(&region, 0, SIZE, coarse), 0);
+    tmf_heap *heap = &region.heap;
+    tmf_map_mark(heap, (struct tmf_run){.at = 0, .quanta = heap->media->first}, false);
+    tmf_map_mark(heap, (struct tmf_run){.at = 0, .quanta = 1}, true);
+    tmf_rows_set(heap, END - 2, 0);
+    struct tmf_heap_media before = *heap->media;
+    assert_int_equal(tmf_heap_grow(heap, LARGER), TMF_ECORRUPT);
+    before.end = heap->media->end;
+    assert_memory_equal(heap->media, &before, sizeof before);
+    region_unmap(&region);
+}
+
 /* Segments of a row come in order, over all levels, and none twice. */
 static void test_rows_are_in_order(void **state)
 {
@@ -143,6 +164,7 @@ int main(void)
         cmocka_unit_test(test_void_rows),
         cmocka_unit_test(test_row_that_lies),
         cmocka_unit_test(test_gap_behind_the_region),
+        cmocka_unit_test(test_gap_in_front_of_the_blocks),
         cmocka_unit_test(test_rows_are_in_order),
         cmocka_unit_test(test_short_runs_are_not_written),
     };

@@ -42,6 +42,14 @@ static int block_of(const tmf_heap *heap, const void *block, size_t size, struct
     return 0;
 }
 
+/* Whether it lies where blocks are. The map has no borders before that, and may have room behind.
+ */
+static bool is_among_blocks(const tmf_heap *heap, struct tmf_run run)
+{
+    uint64_t end = heap->media->end;
+    return run.at >= heap->media->first && run.at <= end && run.quanta <= end - run.at;
+}
+
 int tmf_heap_give(tmf_heap *heap, struct tmf_run run)
 {
     const struct tmf_index_ops *index = heap->index;
@@ -55,6 +63,9 @@ int tmf_heap_give(tmf_heap *heap, struct tmf_run run)
     above.quanta = TMF_MUTANT("above-not-joined") ? 0 : above.quanta;
     struct tmf_run joined = {.at = below.quanta != 0 ? below.at : run.at,
                              .quanta = below.quanta + run.quanta + above.quanta};
+    if (!is_among_blocks(heap, joined)) {
+        return TMF_ECORRUPT;
+    }
     if (below.quanta != 0 && above.quanta != 0 && !TMF_MUTANT("joined-not-removed")) {
         error = index->remove(heap, above);
         TMF_POINT("alloc/give/between-neighbours");
@@ -71,14 +82,6 @@ int tmf_heap_give(tmf_heap *heap, struct tmf_run run)
     heap->media->free_blocks += 1 - (uint64_t)(below.quanta != 0) - (uint64_t)(above.quanta != 0);
     heap->media->free_quanta += run.quanta;
     return 0;
-}
-
-/* Whether it lies where blocks are. The map has no borders before that, and may have room behind.
- */
-static bool is_among_blocks(const tmf_heap *heap, struct tmf_run run)
-{
-    uint64_t end = heap->media->end;
-    return run.at >= heap->media->first && run.at <= end && run.quanta <= end - run.at;
 }
 
 /*
