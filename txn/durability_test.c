@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "txn/format.h"
+#include "txn/storage.h"
 #include "txn/test_calls.h"
 #include "txn/test_pages.h"
 
@@ -372,6 +373,27 @@ static void test_failed_sync_is_told_to_all_tickets(const struct test_place *pla
     check_ok(tmf_close(storage));
 }
 
+/* A log whose every checksum is right, and which moves the header: to where nothing is mapped. */
+static void commit_another_address(const void *place)
+{
+    tmf_writer *writer = test_write(open_with(place, TMF_DURABILITY_SYNC));
+    struct tmf_file_header *header =
+        (void *)((unsigned char *)tmf_writer_root(writer) - TMF_ROOT_OFFSET);
+    check_ok(tmf_touch(writer, header, sizeof(*header)));
+    header->address += SIZE;
+    tmf_header_seal(header);
+    check_ok(tmf_commit(writer));
+    test_die();
+}
+
+static void test_log_that_moves_the_header(const struct test_place *place)
+{
+    tmf_storage *storage = open_with(place, TMF_DURABILITY_SYNC);
+    check_ok(tmf_close(storage));
+    test_child_died(test_child(commit_another_address, place), SIGKILL);
+    check_error(TMF_ECORRUPT, test_try_open(place->path, NULL, &storage));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -382,6 +404,7 @@ int main(void)
         test_case(test_power_cut_leaves_a_prefix),
         test_case(test_repeated_commit_does_not_bring_back_lost_ones),
         test_case(test_failed_sync_is_told_to_all_tickets),
+        test_case(test_log_that_moves_the_header),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
