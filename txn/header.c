@@ -91,11 +91,6 @@ int tmf_header_check_state(const struct tmf_storage *storage, const struct tmf_f
                         "opening '%s': its header describes what no memory can hold; restore a "
                         "backup",
                         path);
-    if (storage->arena.base && header->address != (uintptr_t)storage->arena.base)
-        return tmf_fail(TMF_ECORRUPT,
-                        "opening '%s': its log gives it another address than it was mapped at; "
-                        "restore a backup",
-                        path);
     if (header->id != storage->log.id)
         return tmf_fail(TMF_ECORRUPT,
                         "opening '%s': '%s' belongs to another storage; put its own "

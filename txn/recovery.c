@@ -305,12 +305,25 @@ static int settle_and_take_over(struct tmf_storage *storage, bool exclusive, uin
     return error ? error : take_over(storage, &state, exclusive);
 }
 
+/* A log whose checksums are right may still be forged; where it moves the header, no pointer holds.
+ */
+static int check_address(const struct tmf_storage *storage)
+{
+    if (tmf_header(storage)->address == (uintptr_t)storage->arena.base)
+        return 0;
+    return tmf_fail(TMF_ECORRUPT,
+                    "using '%s': its header is not that of what is mapped; restore a backup",
+                    storage->odb_path);
+}
+
 int tmf_entered(void *context, bool exclusive, uint64_t deadline)
 {
     struct tmf_storage *storage = context;
     int error = settle_and_take_over(storage, exclusive, deadline);
     if (!error && exclusive && storage->log.has_leftovers) /* which was not known before */
         error = settle_and_take_over(storage, exclusive, deadline);
+    if (!error)
+        error = check_address(storage);
     if (!error)
         error = tmf_follow_growth(storage);
     if (!error)
