@@ -302,6 +302,29 @@ static void test_d13_forged_page_numbers(const struct test_place *place)
     test_pair_free(&pending);
 }
 
+/* A slot from which to count on would lead back to 0. */
+static void test_forged_numbers_of_slots(const struct test_place *place)
+{
+    struct test_pair pending;
+    test_calls_use(NULL);
+    make_pending(place, &pending);
+    const size_t fields[] = {offsetof(struct tmf_log_slot, turn),
+                             offsetof(struct tmf_log_slot, sequence)};
+    for (size_t n = 0; n < sizeof(fields) / sizeof(fields[0]); n++) {
+        struct tmf_log_slot slot;
+        const uint64_t last = UINT64_MAX;
+        test_context("the number at %zu of each slot is the last there is", fields[n]);
+        test_pair_store(place, &pending);
+        memcpy(&slot, pending.log.bytes, sizeof(slot));
+        memcpy((unsigned char *)&slot + fields[n], &last, sizeof(last));
+        slot.checksum = tmf_checksum(&slot, offsetof(struct tmf_log_slot, checksum), slot.id);
+        for (size_t at = 0; at < 2 * TMF_LOG_SLOT_SIZE; at += TMF_SECTOR_SIZE)
+            test_poke(place->log, at, &slot, sizeof(slot));
+        check_verdict(place, REFUSED);
+    }
+    test_pair_free(&pending);
+}
+
 /* ---- records of another time, and of another storage */
 
 static void change_one_page_and_die(const void *place)
@@ -371,6 +394,7 @@ int main(void)
         test_case(test_lost_slot_and_first_record),
         test_case(test_lost_ends),
         test_case(test_d13_forged_page_numbers),
+        test_case(test_forged_numbers_of_slots),
         test_case(test_d3_stale_records_are_not_applied),
         test_case(test_d3_foreign_log_is_not_applied),
         test_case(test_d3_torn_record_is_left_out),

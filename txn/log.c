@@ -28,6 +28,7 @@
 
 #define HEAD_SIZE       (3 * TMF_PAGE_SIZE) /* the least: slots, and two undo records' heads */
 #define MAPPED_MOST     ((size_t)64 << 20)  /* beyond, news are looked for the long way */
+#define NUMBER_MOST     (UINT64_MAX / 2) /* no storage gets so far, and so none counts back to 0 */
 #define EXTENSION_BYTES ((uint64_t)1 << 20)
 
 /* ---- slots */
@@ -41,6 +42,7 @@ static bool slot_is_valid(const struct tmf_log_slot *slot)
 {
     return memcmp(slot->log_magic, TMF_LOG_MAGIC, TMF_MAGIC_SIZE) == 0 &&
            slot->version == TMF_FORMAT_VERSION && slot->kind <= TMF_LOG_REDO &&
+           slot->turn <= NUMBER_MOST && slot->sequence <= NUMBER_MOST &&
            (slot->checksum == slot_checksum(slot) || TMF_MUTANT("slot-checksum-unchecked"));
 }
 
