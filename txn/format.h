@@ -115,10 +115,9 @@ struct tmf_log_slot {
     uint64_t salt;       /* random, drawn when the log was made; seeds every checksum in it */
     uint64_t turn;       /* counts the slots ever written, below 2^63; odd ones stand in slot 1 */
     uint64_t kind;       /* enum tmf_log_kind */
-    uint64_t
-        sequence; /* of the transaction that the undo log is for, or the redo log's first; < 2^63 */
-    uint64_t size;     /* bytes that the file has at least from here on */
-    uint64_t checksum; /* of all bytes before it */
+    uint64_t sequence;   /* of the undo log's transaction, or the redo log's first; below 2^63 */
+    uint64_t size;       /* bytes that the file has at least from here on */
+    uint64_t checksum;   /* of all bytes before it */
 };
 static_assert(sizeof(struct tmf_log_slot) == 72, "byte table");
 static_assert(offsetof(struct tmf_log_slot, turn) == 32, "byte table");
