@@ -394,6 +394,39 @@ static void test_log_that_moves_the_header(const struct test_place *place)
     check_error(TMF_ECORRUPT, test_try_open(place->path, NULL, &storage));
 }
 
+static void commit_two_and_die(const void *place)
+{
+    tmf_storage *storage = open_with(place, TMF_DURABILITY_SYNC);
+    for (uint64_t value = 2; value <= 3; value++)
+        (void)commit_nowait(storage, value);
+    test_die();
+}
+
+/* Both copies of the slot in force are lost: the slot before is none to go on from, since what was
+ * acknowledged stands under the one that is gone. */
+static void test_lost_slot_is_told(const struct test_place *place)
+{
+    static const unsigned char zeroes[TMF_LOG_SLOT_SIZE];
+    struct test_pair pair;
+    tmf_storage *storage = open_with(place, TMF_DURABILITY_SYNC);
+    (void)commit_nowait(storage, 1);
+    check_ok(tmf_close(storage));
+    test_child_died(test_child(commit_two_and_die, place), SIGKILL);
+    test_pair_load(place, &pair);
+    for (size_t slot = 0; slot < 2; slot++) {
+        test_context("slot %zu is lost", slot);
+        test_pair_store(place, &pair);
+        test_poke(place->log, slot * TMF_LOG_SLOT_SIZE, zeroes, sizeof(zeroes));
+        int error = test_try_open(place->path, NULL, &storage);
+        check(error == 0 || error == TMF_ECORRUPT);
+        if (!error) {
+            check(read_all(storage) == 3);
+            check_ok(tmf_close(storage));
+        }
+    }
+    test_pair_free(&pair);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -405,6 +438,7 @@ int main(void)
         test_case(test_repeated_commit_does_not_bring_back_lost_ones),
         test_case(test_failed_sync_is_told_to_all_tickets),
         test_case(test_log_that_moves_the_header),
+        test_case(test_lost_slot_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -214,6 +214,8 @@ int tmf_log_look(const struct tmf_log *log, struct tmf_log_state *out)
                                   .kind = (enum tmf_log_kind)slot.kind,
                                   .poisoned =
                                       memcmp(poison.log_magic, TMF_LOG_MAGIC, TMF_MAGIC_SIZE) == 0};
+    if (tmf_undo_log_is_later(log, slot.sequence) || tmf_redo_log_is_later(log, slot.turn))
+        return TMF_ECORRUPT; /* the slot that its records were written under is gone */
     return slot.kind == TMF_LOG_UNDO ? tmf_undo_log_look(log, out) : tmf_redo_log_look(log, out);
 }
 

@@ -356,6 +356,13 @@ int tmf_redo_log_rewrite(const struct tmf_log *log, struct tmf_redo_buffer *buff
 
 /* ---- looking */
 
+bool tmf_redo_log_is_later(const struct tmf_log *log, uint64_t turn)
+{
+    struct tmf_redo_record head;
+    memcpy(&head, log->head + TMF_LOG_RECORDS_OFFSET, sizeof(head));
+    return head.turn > turn && head.checksum == head_checksum(log, &head);
+}
+
 int tmf_redo_log_look(const struct tmf_log *log, struct tmf_log_state *state)
 {
     struct tmf_redo_record head;

@@ -60,6 +60,9 @@ int tmf_redo_log_publish(const struct tmf_log *log, int arena_fd, struct tmf_red
 /* Writes all records where they are, so that a sync covers them that one has failed to. */
 int tmf_redo_log_rewrite(const struct tmf_log *log, struct tmf_redo_buffer *buffer);
 
+/* Whether the first record stands under a later slot than that of the turn. No system call. */
+bool tmf_redo_log_is_later(const struct tmf_log *log, uint64_t turn);
+
 /* Whether there is a first record. No system call. */
 int tmf_redo_log_look(const struct tmf_log *log, struct tmf_log_state *state);
 

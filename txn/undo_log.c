@@ -47,17 +47,24 @@ static bool record_read(const struct tmf_log *log, const unsigned char *sector, 
            (out->sequence == log->sequence || TMF_MUTANT("record-of-earlier-undone"));
 }
 
+bool tmf_undo_log_is_later(const struct tmf_log *log, uint64_t sequence)
+{
+    struct tmf_undo_record record;
+    for (uint64_t position = 0; position < 2; position++) {
+        if (record_read_any(log, log->head + record_offset(position), position, &record) &&
+            record.sequence > sequence)
+            return true;
+    }
+    return false;
+}
+
 int tmf_undo_log_look(const struct tmf_log *log, struct tmf_log_state *state)
 {
     struct tmf_undo_record record;
-    struct tmf_undo_record next;
     bool has_record = record_read_any(log, log->head + record_offset(0), 0, &record);
-    bool has_next = record_read_any(log, log->head + record_offset(1), 1, &next);
-    if ((has_record && record.sequence > state->sequence) ||
-        (has_next && next.sequence > state->sequence))
-        return TMF_ECORRUPT; /* the slot it was written under is gone */
     state->pending = has_record && record.sequence == state->sequence;
-    if (!state->pending && has_next && next.sequence == state->sequence && next.synced > 0)
+    bool has_next = record_read_any(log, log->head + record_offset(1), 1, &record);
+    if (!state->pending && has_next && record.sequence == state->sequence && record.synced > 0)
         return TMF_ECORRUPT; /* the first record is gone */
     return 0;
 }

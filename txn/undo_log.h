@@ -5,6 +5,9 @@
 
 #include "txn/log.h"
 
+/* Whether one of the first records is of a later transaction than `sequence`. No system call. */
+bool tmf_undo_log_is_later(const struct tmf_log *log, uint64_t sequence);
+
 /* Whether a transaction waits to be undone. No system call. */
 int tmf_undo_log_look(const struct tmf_log *log, struct tmf_log_state *state);
 
