@@ -310,13 +310,14 @@ static void test_forged_numbers_of_slots(const struct test_place *place)
     make_pending(place, &pending);
     const size_t fields[] = {offsetof(struct tmf_log_slot, turn),
                              offsetof(struct tmf_log_slot, sequence)};
-    for (size_t n = 0; n < sizeof(fields) / sizeof(fields[0]); n++) {
+    for (size_t n = 0; n < 2 * sizeof(fields) / sizeof(fields[0]); n++) {
         struct tmf_log_slot slot;
-        const uint64_t last = UINT64_MAX;
-        test_context("the number at %zu of each slot is the last there is", fields[n]);
+        const uint64_t last = n % 2 ? UINT64_MAX : UINT64_MAX / 2 + 1;
+        const size_t field = fields[n / 2];
+        test_context("the number at %zu of each slot is %#llx", field, (unsigned long long)last);
         test_pair_store(place, &pending);
         memcpy(&slot, pending.log.bytes, sizeof(slot));
-        memcpy((unsigned char *)&slot + fields[n], &last, sizeof(last));
+        memcpy((unsigned char *)&slot + field, &last, sizeof(last));
         slot.checksum = tmf_checksum(&slot, offsetof(struct tmf_log_slot, checksum), slot.id);
         for (size_t at = 0; at < 2 * TMF_LOG_SLOT_SIZE; at += TMF_SECTOR_SIZE)
             test_poke(place->log, at, &slot, sizeof(slot));

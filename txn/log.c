@@ -42,7 +42,6 @@ static bool slot_is_valid(const struct tmf_log_slot *slot)
 {
     return memcmp(slot->log_magic, TMF_LOG_MAGIC, TMF_MAGIC_SIZE) == 0 &&
            slot->version == TMF_FORMAT_VERSION && slot->kind <= TMF_LOG_REDO &&
-           slot->turn <= NUMBER_MOST && slot->sequence <= NUMBER_MOST &&
            (slot->checksum == slot_checksum(slot) || TMF_MUTANT("slot-checksum-unchecked"));
 }
 
@@ -206,7 +205,8 @@ int tmf_log_look(const struct tmf_log *log, struct tmf_log_state *out)
 {
     struct tmf_log_slot slot;
     struct tmf_log_poison poison;
-    if (!slots_read(log->head, &slot) || slot.id != log->id)
+    if (!slots_read(log->head, &slot) || slot.id != log->id || slot.turn > NUMBER_MOST ||
+        slot.sequence > NUMBER_MOST)
         return TMF_ECORRUPT;
     memcpy(&poison, log->head + TMF_LOG_POISON_OFFSET, sizeof(poison));
     *out = (struct tmf_log_state){.turn = slot.turn,
