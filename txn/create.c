@@ -24,7 +24,9 @@
 #include "txn/io.h"
 #include "txn/storage.h"
 
-#define LOG_SIZE_DEFAULT ((size_t)1 << 20)
+#define LOG_LEAST ((size_t)1 << 20)
+#define LOG_MOST  ((size_t)16 << 20)
+#define LOG_SHARE 8 /* of the arena */
 
 static int check_takeable(int fd, const char *path, const char *magic, uint64_t zeroes)
 {
@@ -38,9 +40,19 @@ static int check_takeable(int fd, const char *path, const char *magic, uint64_t 
                            path);
 }
 
+/* A checkpoint writes each page that was changed since the last one: the larger an arena, the more of
+ * them its log should wait for. */
+static size_t log_size_of(const tmf_options *options)
+{
+    size_t share = options->size / LOG_SHARE;
+    if (options->log_size)
+        return options->log_size;
+    return share < LOG_LEAST ? LOG_LEAST : share > LOG_MOST ? LOG_MOST : share & ~(LOG_LEAST - 1);
+}
+
 static int make_log(struct tmf_storage *storage, uint64_t id, size_t size)
 {
-    int error = tmf_log_create(&storage->log, storage->log_fd, id, size ? size : LOG_SIZE_DEFAULT);
+    int error = tmf_log_create(&storage->log, storage->log_fd, id, size);
     if (error)
         return tmf_fail(error, "creating '%s'", storage->log_path);
     if (TMF_MUTANT("log-name-unsynced"))
@@ -168,7 +180,7 @@ static int make_files(struct tmf_storage *storage, const tmf_options *options, s
     int error = tmf_draw(&id, sizeof(id));
     if (error)
         return tmf_fail(error, "creating '%s': drawing its id", storage->odb_path);
-    error = make_log(storage, id, options->log_size);
+    error = make_log(storage, id, log_size_of(options));
     return error ? error : make_odb(storage, options, id, size);
 }
 
