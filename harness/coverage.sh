@@ -46,7 +46,7 @@ run_all() {
     esac
     mkdir -p build/coverage/html
     count --json build/coverage/coverage.json --html-details build/coverage/html/index.html
-    python3 -B results/coverage.py table build/coverage/coverage.json
+    /usr/bin/python3 -B results/coverage.py table build/coverage/coverage.json
     exit "$status"
 }
 
@@ -54,7 +54,7 @@ run_errors() {
     build/coverage/harness/tmf error --strategy all --durability all --workload bank \
         --transactions 3 --one-errno --time "$time" >&2
     count --json build/coverage/errors.json build/coverage/txn/CMakeFiles/tmf_txn_faults.dir
-    python3 -B results/coverage.py unreached build/coverage/errors.json txn/unreached.txt
+    /usr/bin/python3 -B results/coverage.py unreached build/coverage/errors.json txn/unreached.txt
 }
 
 while [ $# -gt 0 ]; do
