@@ -12,7 +12,7 @@
 #define SOON_NS       UINT64_C(1000000)
 #define STORAGES      300 /* more than a process may have open */
 #define SIZE          ((size_t)64 << 10)
-#define HEAP_HEAD     ((size_t)64) /* bytes */
+#define HEAP_HEAD     ((size_t)192) /* bytes: it begins at a border behind the root object */
 
 /* The first of two errors that is not as expected, or it. */
 static int both(int expected, int one, int other)
