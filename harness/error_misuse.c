@@ -13,7 +13,7 @@
 #include "txn/format.h"
 
 #define CHILD_SECONDS 10
-#define TRANSACTIONS  2 /* before the wrong thing */
+#define TRANSACTIONS  2 /* before the wrong thing, and of whoever dies */
 
 /* ---- opening what is there with options that are wrong */
 
@@ -158,29 +158,35 @@ static int odb_taken_away(struct misuse_scene *scene)
 }
 
 static const struct error_misuse opens[] = {
-    {.name = "path-empty", EINVAL, path_empty},
-    {.name = "path-unknown", ENOENT, path_unknown},
-    {.name = "durability-unknown", EINVAL, durability_unknown},
-    {.name = "flags-unknown", EINVAL, flags_unknown},
-    {.name = "address-unaligned", EINVAL, address_unaligned},
-    {.name = "size-out-of-range", EINVAL, size_out_of_range},
-    {.name = "strategy-unknown", EINVAL, strategy_unknown},
-    {.name = "size-smaller", TMF_EWRONGSIZE, size_smaller},
-    {.name = "magic-other", TMF_EWRONGMAGIC, magic_other},
-    {.name = "address-other", TMF_EWRONGADDRESS, address_other},
-    {.name = "root-size-other", TMF_EWRONGSIZE, root_size_other},
-    {.name = "quantum-other", EINVAL, quantum_other},
-    {.name = "index-other", EINVAL, index_other},
-    {.name = "root-too-large", EINVAL, root_too_large},
-    {.name = "root-leaves-no-heap", ENOMEM, root_leaves_no_heap},
-    {.name = "quantum-impossible", EINVAL, quantum_impossible},
-    {.name = "index-unknown", EINVAL, index_unknown},
-    {.name = "address-taken", TMF_EWRONGADDRESS, address_taken},
-    {.name = "commits-in-initialiser", TMF_ENOTSUPPORTED, commits_in_initialiser},
-    {.name = "file-in-the-way-of-log", TMF_EWRONGFILETYPE, file_in_the_way_of_log},
-    {.name = "file-in-the-way-of-odb", TMF_EWRONGFILETYPE, file_in_the_way_of_odb},
-    {.name = "file-instead-of-odb", TMF_EWRONGFILETYPE, file_instead_of_odb},
-    {.name = "odb-taken-away", ENOENT, odb_taken_away},
+    {.name = "path-empty", .run = path_empty, .expected = EINVAL},
+    {.name = "path-unknown", .run = path_unknown, .expected = ENOENT},
+    {.name = "durability-unknown", .run = durability_unknown, .expected = EINVAL},
+    {.name = "flags-unknown", .run = flags_unknown, .expected = EINVAL},
+    {.name = "address-unaligned", .run = address_unaligned, .expected = EINVAL},
+    {.name = "size-out-of-range", .run = size_out_of_range, .expected = EINVAL},
+    {.name = "strategy-unknown", .run = strategy_unknown, .expected = EINVAL},
+    {.name = "size-smaller", .run = size_smaller, .expected = TMF_EWRONGSIZE},
+    {.name = "magic-other", .run = magic_other, .expected = TMF_EWRONGMAGIC},
+    {.name = "address-other", .run = address_other, .expected = TMF_EWRONGADDRESS},
+    {.name = "root-size-other", .run = root_size_other, .expected = TMF_EWRONGSIZE},
+    {.name = "quantum-other", .run = quantum_other, .expected = EINVAL},
+    {.name = "index-other", .run = index_other, .expected = EINVAL},
+    {.name = "root-too-large", .run = root_too_large, .expected = EINVAL},
+    {.name = "root-leaves-no-heap", .run = root_leaves_no_heap, .expected = ENOMEM},
+    {.name = "quantum-impossible", .run = quantum_impossible, .expected = EINVAL},
+    {.name = "index-unknown", .run = index_unknown, .expected = EINVAL},
+    {.name = "address-taken", .run = address_taken, .expected = TMF_EWRONGADDRESS},
+    {.name = "commits-in-initialiser",
+     .run = commits_in_initialiser,
+     .expected = TMF_ENOTSUPPORTED},
+    {.name = "file-in-the-way-of-log",
+     .run = file_in_the_way_of_log,
+     .expected = TMF_EWRONGFILETYPE},
+    {.name = "file-in-the-way-of-odb",
+     .run = file_in_the_way_of_odb,
+     .expected = TMF_EWRONGFILETYPE},
+    {.name = "file-instead-of-odb", .run = file_instead_of_odb, .expected = TMF_EWRONGFILETYPE},
+    {.name = "odb-taken-away", .run = odb_taken_away, .expected = ENOENT},
 };
 #define OPEN_COUNT (sizeof(opens) / sizeof(opens[0]))
 
@@ -248,7 +254,7 @@ static int die(void *context)
     tmf_storage *storage;
     tmf_writer *writer;
     int error = workload_open(scene->place, scene->path, &storage);
-    if (!error)
+    for (int n = 0; !error && n < TRANSACTIONS; n++)
         error = transact(scene, storage, &claim);
     if (!error)
         error = tmf_write_begin(storage, &writer);

@@ -20,8 +20,8 @@ struct misuse_scene {
 
 struct error_misuse {
     const char *name;
-    int expected;                      /* errno, or TMF_E... */
-    int (*run)(struct misuse_scene *); /* returns the error that there was */
+    int (*run)(struct misuse_scene *); /* returns the error that there was, */
+    int expected;                      /* which must be this: an errno, or TMF_E... */
     bool is_open;                      /* the storage is open while it is done */
     bool damages;                      /* nothing holds afterwards */
     bool may_pass;                     /* or it goes unseen: then 0 */
@@ -47,7 +47,8 @@ int error_misuse_live(void *job);
 
 /* Helpers of rows. Opens what is there, as it is, and closes it again. */
 int misuse_open(const struct misuse_scene *scene);
-/* A process opens the storage, commits, begins another transaction and is gone. 0 or an error. */
+/* A process opens the storage, commits twice, begins another transaction and is gone. 0 or an
+ * error. */
 int misuse_leave_dead(const struct misuse_scene *scene);
 /* The bytes of a file of the storage ("odb", "log"): `from` NULL reads them to `to`, else writes
  * those. 0 or an errno. */

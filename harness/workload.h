@@ -97,6 +97,7 @@ struct workload_place {
     tmf_durability durability;
     size_t log_size;         /* bytes kept between transactions; 0: the library's default */
     size_t size;             /* of the arena, bytes; 0: arena_size of the workload */
+    size_t private_size;     /* bytes of copies kept between transactions; 0: the default */
     unsigned flags;          /* as tmf_options */
     struct workload_cut cut; /* what is left out; in use where somebody says so */
 };

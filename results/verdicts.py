@@ -90,8 +90,10 @@ def lines(envelopes):
     by_strategy = table(envelopes)
     if not by_strategy:
         return
-    rows = [("strategy", *MODELS)] + [(strategy, *map(words, by_model.values()))
-                                      for strategy, by_model in by_strategy.items()]
+    tried = [model for model in MODELS
+             if any(by_model[model].state != "not run" for by_model in by_strategy.values())]
+    rows = [("strategy", *tried)] + [(strategy, *(words(by_model[model]) for model in tried))
+                                     for strategy, by_model in by_strategy.items()]
     for row in rows:
         yield (f"{row[0]:<16}" + "".join(f"{word:<{WIDTH}}" for word in row[1:])).rstrip()
     verdicts = itertools.chain(*(by_model.values() for by_model in by_strategy.values()))
