@@ -2,6 +2,7 @@
 #include "faults/io_faults.h"
 
 #include <errno.h>
+#include <execinfo.h>
 #include <stdatomic.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
@@ -9,10 +10,13 @@
 
 #include "faults/medium.h"
 
+#define STACK_DEPTH 12 /* of calls: what leads to one is told apart by that many */
+
 /* Shared with children. */
 struct counts {
     _Atomic uint64_t made[FAULTS_CALLS];
     _Atomic uint64_t struck;
+    uint64_t places[FAULTS_CALLS][FAULTS_PLACES];
 };
 
 static struct counts *counts; /* NULL: not switched on */
@@ -26,6 +30,8 @@ int faults_io_init(void)
     if (shared == MAP_FAILED)
         return errno;
     counts = shared;
+    void *stack[1];
+    (void)backtrace(stack, 1); /* the first one loads what it needs, with memory of its own */
     return medium_init();
 }
 
@@ -55,11 +61,31 @@ uint64_t faults_io_struck(void)
     return atomic_load(&counts->struck);
 }
 
+uint64_t faults_io_place(enum faults_call call, uint64_t nth)
+{
+    return nth > 0 && nth <= FAULTS_PLACES && nth <= faults_io_made(call)
+               ? counts->places[call][nth - 1]
+               : 0;
+}
+
+/* The way to here as a number (FNV-1a over the return addresses). */
+static uint64_t find_place(void)
+{
+    void *stack[STACK_DEPTH];
+    uint64_t place = 0xcbf29ce484222325u;
+    int depth = backtrace(stack, STACK_DEPTH);
+    for (int n = 0; n < depth; n++)
+        place = (place ^ (uintptr_t)stack[n]) * 0x100000001b3u;
+    return place;
+}
+
 bool faults_io_strikes(enum faults_call call)
 {
     if (!counts || suspended)
         return false;
     uint64_t count = atomic_fetch_add(&counts->made[call], 1) + 1;
+    if (!armed.row && count <= FAULTS_PLACES)
+        counts->places[call][count - 1] = find_place();
     if (!armed.row || armed.row->call != call || count < armed.nth)
         return false;
     if (count > armed.nth && !armed.sticky)

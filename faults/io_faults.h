@@ -84,6 +84,11 @@ void faults_io_suspend(bool suspended);
 uint64_t faults_io_made(enum faults_call call);
 uint64_t faults_io_struck(void);
 
+/* Where in the program the n-th use of a call was made while nothing was armed: equal for those
+ * that were made on the same way through it. 0: it was not made, or is beyond FAULTS_PLACES. */
+#define FAULTS_PLACES ((uint64_t)2048)
+uint64_t faults_io_place(enum faults_call call, uint64_t nth);
+
 /* [signal] Counts a use of the call; whether the fault strikes it. */
 bool faults_io_strikes(enum faults_call call);
 

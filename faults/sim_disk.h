@@ -29,8 +29,14 @@
  *     fdatasync  the content, and the prefix up to the file's last change of size, a cut included,
  *                or its creation; not a later rename
  *     fsync of the folder: the prefix up to the last name
- *     Left out, so the real one promises more: that data get their place on the disk before the
- * size that shows them.
+ *     Left out is that a size which a write made larger is durable only after the data under it
+ *     (data=ordered), so the real one promises more: every image that it may leave is among those
+ *     here, and what holds here holds there. What would fail for want of that order alone would be
+ *     a file that reads as zeroes where its size says that something was written; a strategy that
+ *     fell for that would fail here, and none does: a log is zeroed on purpose before it is used,
+ *     and an arena grows by ftruncate, which the file system orders after nothing. One thing is
+ *     promised too much: with delayed allocation such a size may come after a change of a name
+ *     that was made later; posix, the default, has those images.
  *
  * Rewritten with what was there already, a unit has no new version: images are told apart by what
  * they show. An image is a choice: for each variable (a unit, a size, a name, the journal) one of

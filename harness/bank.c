@@ -18,6 +18,7 @@
 #define HISTORY         64 /* transfers remembered */
 #define PAYEES_MAX      3
 #define OPENING_BALANCE 1000
+#define PAYEES_DRAW     3 /* of a transfer; those before decide on payer, teller and amount */
 
 struct account {
     int64_t balance;
@@ -50,6 +51,11 @@ struct bank_root {
     struct transfer *history;
 };
 
+static unsigned bank_operations(uint64_t seed, uint64_t k)
+{
+    return (unsigned)random_below(seed, k, PAYEES_DRAW, PAYEES_MAX) + 1;
+}
+
 /* What transaction k does. */
 static struct transfer decide(uint64_t seed, uint64_t k)
 {
@@ -58,9 +64,12 @@ static struct transfer decide(uint64_t seed, uint64_t k)
     transfer.payer = (uint32_t)random_below(seed, k, draw++, ACCOUNTS);
     transfer.teller = (uint32_t)random_below(seed, k, draw++, TELLERS);
     transfer.amount = (int64_t)random_below(seed, k, draw++, 100) + 1;
-    transfer.payee_count = (uint32_t)random_below(seed, k, draw++, PAYEES_MAX) + 1;
-    for (uint32_t n = 0; n < transfer.payee_count; n++)
-        transfer.payees[n] = (uint32_t)random_below(seed, k, draw++, ACCOUNTS);
+    unsigned count = bank_operations(seed, k);
+    for (unsigned n = 0; n < count; n++) {
+        uint32_t payee = (uint32_t)random_below(seed, k, PAYEES_DRAW + 1 + n, ACCOUNTS);
+        if (workload_makes(k, n))
+            transfer.payees[transfer.payee_count++] = payee;
+    }
     return transfer;
 }
 
@@ -128,8 +137,9 @@ static void bank_model_apply(void *model, uint64_t seed, uint64_t k)
     struct teller *teller = &books->tellers[transfer.teller];
     teller->transfers++;
     teller->moved += transfer.amount * transfer.payee_count;
-    pay(&books->accounts[transfer.payer], -transfer.amount * transfer.payee_count, seed, k,
-        transfer.payer);
+    if (transfer.payee_count > 0)
+        pay(&books->accounts[transfer.payer], -transfer.amount * transfer.payee_count, seed, k,
+            transfer.payer);
     for (uint32_t n = 0; n < transfer.payee_count; n++)
         pay(&books->accounts[transfer.payees[n]], transfer.amount, seed, k, transfer.payees[n]);
     books->history[k % HISTORY] = transfer;
@@ -205,6 +215,7 @@ const struct workload workload_bank = {
     .model_size = sizeof(struct books),
     .init = bank_init,
     .apply = bank_apply,
+    .operations = bank_operations,
     .model_init = bank_model_init,
     .model_apply = bank_model_apply,
     .blocks = bank_blocks,

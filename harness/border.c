@@ -20,6 +20,15 @@
 
 enum { DRAW_READ_SIZE, DRAW_READ_AT, DRAW_STORE };
 enum { PATTERN_INIT, PATTERN_READ };
+/* Operations: what the kernel stores, the sweep, and three more. */
+enum {
+    MAKES_READ,
+    MAKES_SWEEP,
+    MAKES_WORD = MAKES_SWEEP + SWEEP_STORES,
+    MAKES_HALF,
+    MAKES_BYTE,
+    MAKES
+};
 
 /* A single machine store each, at any address. */
 typedef uint64_t __attribute__((aligned(1), may_alias)) uint64_anywhere;
@@ -49,12 +58,16 @@ static void store(unsigned char *area, uint64_t seed, uint64_t k)
 {
     for (uint64_t n = 0; n < SWEEP_STORES; n++) {
         size_t at = (size_t)((k * SWEEP_STORES + n) % SWEEP_END);
-        *(volatile uint64_anywhere *)(area + at) = random_bits(seed, k, DRAW_STORE + n);
+        if (workload_makes(k, MAKES_SWEEP + n))
+            *(volatile uint64_anywhere *)(area + at) = random_bits(seed, k, DRAW_STORE + n);
     }
     uint64_t word = random_bits(seed, k, DRAW_STORE + SWEEP_STORES);
-    *(volatile uint64_anywhere *)(area + PAGE - 7 + k % 7) = word;
-    *(volatile uint32_anywhere *)(area + 2 * PAGE - 3 + k % 3) = (uint32_t)(word >> 7);
-    area[random_below(seed, k, DRAW_STORE + SWEEP_STORES + 1, AREA_SIZE)] ^= 0xff;
+    if (workload_makes(k, MAKES_WORD))
+        *(volatile uint64_anywhere *)(area + PAGE - 7 + k % 7) = word;
+    if (workload_makes(k, MAKES_HALF))
+        *(volatile uint32_anywhere *)(area + 2 * PAGE - 3 + k % 3) = (uint32_t)(word >> 7);
+    if (workload_makes(k, MAKES_BYTE))
+        area[random_below(seed, k, DRAW_STORE + SWEEP_STORES + 1, AREA_SIZE)] ^= 0xff;
 }
 
 static int border_init(tmf_writer *writer, void *root_object, uint64_t seed)
@@ -83,16 +96,28 @@ static int read_through_pipe(unsigned char *to, const unsigned char *bytes, size
     return error;
 }
 
-static int border_apply(struct workload_writer *writer, void *root_object, uint64_t seed,
-                        uint64_t k)
+/* The kernel's store. */
+static int store_by_read(struct workload_writer *writer, const struct border_root *root,
+                         uint64_t seed, uint64_t k)
 {
-    struct border_root *root = root_object;
     struct extent extent = decide_read(seed, k);
     unsigned char bytes[READ_MAX];
     fill_pattern(bytes, extent.size, seed, k, PATTERN_READ);
     int error = tmf_touch(writer->writer, root->area + extent.at, extent.size);
-    if (error == 0)
-        error = read_through_pipe(root->area + extent.at, bytes, extent.size);
+    return error ? error : read_through_pipe(root->area + extent.at, bytes, extent.size);
+}
+
+static unsigned border_operations(uint64_t seed, uint64_t k)
+{
+    (void)seed, (void)k;
+    return MAKES;
+}
+
+static int border_apply(struct workload_writer *writer, void *root_object, uint64_t seed,
+                        uint64_t k)
+{
+    struct border_root *root = root_object;
+    int error = workload_makes(k, MAKES_READ) ? store_by_read(writer, root, seed, k) : 0;
     TMF_POINT("workload/border/after-read");
     if (error)
         return error;
@@ -110,7 +135,8 @@ static void border_model_apply(void *model, uint64_t seed, uint64_t k)
 {
     struct border_model *border = model;
     struct extent extent = decide_read(seed, k);
-    fill_pattern(border->area + extent.at, extent.size, seed, k, PATTERN_READ);
+    if (workload_makes(k, MAKES_READ))
+        fill_pattern(border->area + extent.at, extent.size, seed, k, PATTERN_READ);
     store(border->area, seed, k);
 }
 
@@ -139,6 +165,7 @@ const struct workload workload_border = {
     .init = border_init,
     .apply = border_apply,
     .model_init = border_model_init,
+    .operations = border_operations,
     .model_apply = border_model_apply,
     .blocks = border_blocks,
     .equal = border_equal,

@@ -135,11 +135,18 @@ static int churn_init(tmf_writer *writer, void *root, uint64_t seed)
     return 0;
 }
 
+static unsigned churn_operations(uint64_t seed, uint64_t k)
+{
+    return (unsigned)decide_count(seed, k);
+}
+
 static int churn_apply(struct workload_writer *writer, void *root_object, uint64_t seed, uint64_t k)
 {
     struct churn_root *root = root_object;
     size_t count = decide_count(seed, k);
     for (size_t n = 0; n < count; n++) {
+        if (!workload_makes(k, n))
+            continue;
         struct step step = decide(seed, k, n);
         int error = apply_step(writer, &root->slots[step.slot], &step, seed, k);
         if (error)
@@ -177,6 +184,8 @@ static void churn_model_apply(void *model, uint64_t seed, uint64_t k)
     struct churn_model *churn = model;
     size_t count = decide_count(seed, k);
     for (size_t n = 0; n < count; n++) {
+        if (!workload_makes(k, n))
+            continue;
         struct step step = decide(seed, k, n);
         model_step(&churn->slots[step.slot], &step, seed, k);
     }
@@ -232,6 +241,7 @@ const struct workload workload_churn = {
     .model_size = sizeof(struct churn_model),
     .init = churn_init,
     .apply = churn_apply,
+    .operations = churn_operations,
     .model_init = churn_model_init,
     .model_apply = churn_model_apply,
     .blocks = churn_blocks,

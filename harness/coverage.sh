@@ -7,19 +7,20 @@
 # for.
 set -eu
 
-time=600
+cases=30000
 error_branches=
 
 usage() {
     cat <<END
 Usage: ./tmf coverage
-       ./tmf coverage --error-branches [--time SECONDS]
+       ./tmf coverage --error-branches [--cases NUMBER]
 Prints what of alloc/ and txn/ the tests and the quick campaign run; or the error branches of txn/
 that tmf error does not reach, leaving out those that txn/unreached.txt argues away.
 
-      --time SECONDS   for tmf error ($time)
+      --cases NUMBER   of tmf error ($cases); it takes what it takes
 
-Exit status: 0; 1 a test failed, or an error branch was not reached; 2 wrong usage.
+Exit status: 0; 1 a test failed, tmf error found something, or an error branch was not reached; 2 wrong
+usage.
 END
 }
 
@@ -46,25 +47,28 @@ run_all() {
     esac
     mkdir -p build/coverage/html
     count --json build/coverage/coverage.json --html-details build/coverage/html/index.html
-    python3 -B results/coverage.py table build/coverage/coverage.json
+    /usr/bin/python3 -B results/coverage.py table build/coverage/coverage.json
     exit "$status"
 }
 
 run_errors() {
-    build/coverage/harness/tmf error --strategy all --durability all --workload bank \
-        --transactions 3 --one-errno --time "$time" >&2
+    status=0
+    build/coverage/harness/tmf error --strategy all --durability sync,group --workload bank,churn \
+        --transactions 3 --one-errno --cases "$cases" >&2 || status=1
     count --json build/coverage/errors.json build/coverage/txn/CMakeFiles/tmf_txn_faults.dir
-    python3 -B results/coverage.py unreached build/coverage/errors.json txn/unreached.txt
+    /usr/bin/python3 -B results/coverage.py unreached build/coverage/errors.json txn/unreached.txt ||
+        status=1
+    exit "$status"
 }
 
 while [ $# -gt 0 ]; do
     case $1 in
     --help | -h) usage; exit 0 ;;
     --error-branches) error_branches=1 ;;
-    --time=*) time=${1#*=} ;;
-    --time)
-        [ $# -gt 1 ] || { echo 'tmf coverage: --time takes seconds' >&2; exit 2; }
-        time=$2
+    --cases=*) cases=${1#*=} ;;
+    --cases)
+        [ $# -gt 1 ] || { echo 'tmf coverage: --cases takes a number' >&2; exit 2; }
+        cases=$2
         shift
         ;;
     *) echo "tmf coverage: '$1' is no option, see --help" >&2; exit 2 ;;

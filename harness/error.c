@@ -7,9 +7,9 @@
  * For each (strategy, durability, index, quantum, workload), a campaign of:
  *   1. a life without faults, which counts how often each call is made; and some that die, with the
  *      recovery of what they leave, which counts likewise
- *   2. of each of these, every fault of the table at every use of its call, once and sticky. They
- *      are taken in rounds, each fault once in every round and its uses in a scattered order, so
- *      that a campaign cut short by --cases or --time has been everywhere
+ *   2. of each of these, every fault of the table at every use of its call, once and sticky, in the
+ *      order of error_plan.h
+ *   3. among them, errors that no failing call leads to (error_misuse.h)
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -19,9 +19,9 @@
 #include "faults/points.h"
 #include "harness/disk.h"
 #include "harness/error_case.h"
+#include "harness/error_plan.h"
 #include "harness/progress.h"
 #include "harness/result.h"
-#include "harness/scatter.h"
 
 #define TRANSACTIONS   ((uint64_t)8) /* of a life */
 #define REPORTED_MAX   5             /* violations of a campaign that are told in full, */
@@ -40,18 +40,8 @@ static const char *const deaths[] = {
 struct origin {
     struct kill_death death;
     struct kill_life life; /* of the dead */
-    uint64_t uses[FAULTS_CALLS];
+    struct error_uses uses;
     char saved[32]; /* folder of what the dead left */
-};
-
-struct item {
-    size_t origin;
-    struct faults_fault fault;
-};
-
-struct plan {
-    struct item *items;
-    size_t count, size;
 };
 
 struct campaign {
@@ -214,12 +204,6 @@ static struct error_case case_of(const struct campaign *campaign, const struct o
     return one;
 }
 
-static void count_uses(struct origin *origin)
-{
-    for (size_t call = 0; call < FAULTS_CALLS; call++)
-        origin->uses[call] = faults_io_made(call);
-}
-
 /* Whether nothing is reported by a life on a disk of so many pages. */
 static bool is_room(struct campaign *campaign, uint64_t pages)
 {
@@ -257,15 +241,15 @@ static bool make_first_origin(struct campaign *campaign)
     struct error_case one = case_of(campaign, origin, NULL);
     struct kill_outcome outcome = {.holds = true};
     bool lived = error_fault(campaign->stage, &one, &outcome);
-    count_uses(origin);
+    error_uses_count(&origin->uses, campaign->arguments->seed);
     for (size_t call = 0; call < FAULTS_CALLS; call++)
-        campaign->calls += origin->uses[call];
+        campaign->calls += origin->uses.made[call];
     if (lived)
         error_judge(campaign->stage, &one, &outcome);
     bool holds = outcome.holds;
     count_case(campaign, &one, &outcome);
     if (holds && (!only_call || strcmp(only_call, "room") == 0))
-        origin->uses[FAULTS_CALL_room] = find_room(campaign);
+        origin->uses.made[FAULTS_CALL_room] = find_room(campaign);
     return holds;
 }
 
@@ -291,7 +275,7 @@ static void make_origin(struct campaign *campaign, size_t number, uint64_t hit)
     if (kill_save(&stage->kill, origin->saved) != 0)
         return;
     bool held = error_fault(stage, &one, &outcome);
-    count_uses(origin);
+    error_uses_count(&origin->uses, campaign->arguments->seed);
     if (held)
         error_judge(stage, &one, &outcome);
     count_case(campaign, &one, &outcome);
@@ -311,88 +295,18 @@ static void make_origins(struct campaign *campaign)
         make_origin(campaign, n, hits[n]);
 }
 
-/* ---- which faults */
-
-static bool add_item(struct plan *plan, const struct item *item)
-{
-    if (plan->count == plan->size) {
-        size_t size = plan->size ? 2 * plan->size : 1024;
-        struct item *items = realloc(plan->items, size * sizeof(*items));
-        if (!items)
-            return false;
-        plan->items = items;
-        plan->size = size;
-    }
-    plan->items[plan->count++] = *item;
-    return true;
-}
-
-/* Whether the table has told before of a fault that leads the library the same way. */
-static bool is_told_before(size_t n)
-{
-    const struct faults_row *row = faults_row_at(n);
-    for (size_t before = 0; before < n; before++) {
-        const struct faults_row *other = faults_row_at(before);
-        if (other->call == row->call && other->kind == row->kind && other->answer == row->answer)
-            return true;
-    }
-    return false;
-}
-
-/* One fault of every kind whose call has more than `round` uses. */
-static bool add_round(const struct campaign *campaign, uint64_t round, struct plan *plan)
-{
-    const struct faults_row *row;
-    bool added = true;
-    for (size_t n = 0; added && (row = faults_row_at(n)); n++) {
-        if ((only_call && only_call != faults_call_name(row->call)) ||
-            (one_errno && is_told_before(n)))
-            continue;
-        for (size_t origin = 0; added && origin < ORIGINS; origin++) {
-            uint64_t uses = campaign->origins[origin].uses[row->call];
-            if (round >= uses)
-                continue;
-            uint64_t nth = scattered_hit(round, uses, campaign->arguments->seed + n);
-            struct item item = {origin, {row, nth, false}};
-            if (row->spans & FAULTS_ONCE)
-                added = add_item(plan, &item);
-            item.fault.sticky = true;
-            if (added && (row->spans & FAULTS_STICKY))
-                added = add_item(plan, &item);
-        }
-    }
-    return added;
-}
-
-/* So that a round cut short has seen calls of every kind. */
-static void scatter_round(struct item *items, size_t count)
-{
-    for (size_t n = count; n > 1; n--) {
-        size_t other = (size_t)(scattered_hit(n, n, count) - 1);
-        struct item moved = items[n - 1];
-        items[n - 1] = items[other];
-        items[other] = moved;
-    }
-}
-
-/* false: no memory. */
-static bool make_plan(const struct campaign *campaign, struct plan *plan)
-{
-    size_t before;
-    uint64_t round = 0;
-    *plan = (struct plan){0};
-    do {
-        before = plan->count;
-        if (!add_round(campaign, round++, plan))
-            return false;
-        scatter_round(plan->items + before, plan->count - before);
-    } while (plan->count > before);
-    return true;
-}
-
 /* ---- the campaign */
 
-static void fail_once(struct campaign *campaign, const struct item *item)
+static void misuse_once(struct campaign *campaign, const struct error_misuse *misuse)
+{
+    struct error_case one = campaign->whole;
+    struct kill_outcome outcome;
+    one.misuse = misuse;
+    error_misuse_run(campaign->stage, &one, &outcome);
+    count_case(campaign, &one, &outcome);
+}
+
+static void fail_once(struct campaign *campaign, const struct error_item *item)
 {
     const struct origin *origin = &campaign->origins[item->origin];
     struct error_stage *stage = campaign->stage;
@@ -410,15 +324,31 @@ static void fail_once(struct campaign *campaign, const struct item *item)
     count_case(campaign, &one, &outcome);
 }
 
+static void try_item(struct campaign *campaign, const struct error_item *item)
+{
+    if (item->misuse)
+        misuse_once(campaign, item->misuse);
+    else
+        fail_once(campaign, item);
+}
+
 static void fail_everywhere(struct campaign *campaign)
 {
     const struct arguments *arguments = campaign->arguments;
-    struct plan plan;
-    if (make_plan(campaign, &plan)) {
+    struct error_plan plan;
+    const struct error_wish wish = {.origin_count = ORIGINS,
+                                    .only_call = only_call,
+                                    .one_errno = one_errno,
+                                    .misuses = workload_may_roll_back(&campaign->whole.life.place),
+                                    .seed = arguments->seed};
+    const struct error_uses *uses[ORIGINS];
+    for (size_t n = 0; n < ORIGINS; n++)
+        uses[n] = &campaign->origins[n].uses;
+    if (error_plan_make(&wish, uses, &plan)) {
         campaign->planned = plan.count;
         for (size_t n = arguments->shard - 1; n < plan.count && !is_over(campaign);
              n += arguments->shards)
-            fail_once(campaign, &plan.items[n]);
+            try_item(campaign, &plan.items[n]);
     }
     free(plan.items);
 }
@@ -443,6 +373,8 @@ static void run_campaign(struct campaign *campaign)
         make_origins(campaign);
         fail_everywhere(campaign);
     }
+    for (size_t n = 0; n < ORIGINS; n++)
+        error_uses_free(&campaign->origins[n].uses);
     campaign->seconds = result_seconds(campaign->result) - started;
     json_t *runs = json_object_get(result_metrics(campaign->result), "runs");
     json_array_append_new(runs, metrics_of(campaign));
@@ -491,7 +423,7 @@ static void run_all(const struct arguments *arguments, struct error_stage *stage
         struct campaign campaign = {
             .stage = stage,
             .result = result,
-            .whole = {{.place = place, .transactions = transactions}, {.row = NULL}, mutant},
+            .whole = {{.place = place, .transactions = transactions}, .mutant = mutant},
             .cases_max = arguments->cases ? (arguments->cases + count - 1) / count : 0,
             .until_seconds = arguments->time_seconds * (double)(n + 1) / (double)count,
             .arguments = arguments,

@@ -32,6 +32,9 @@ void error_case_format(const struct error_case *one, char *to)
             (size_t)snprintf(to + length, KILL_TEXT_MAX - length,
                              ":call=%s:n=%" PRIu64 ":errno=%s:%s", faults_call_name(row->call),
                              one->fault.nth, row->name, one->fault.sticky ? "sticky" : "once");
+    if (one->misuse && length < KILL_TEXT_MAX)
+        length +=
+            (size_t)snprintf(to + length, KILL_TEXT_MAX - length, ":misuse=%s", one->misuse->name);
     if (one->mutant && length < KILL_TEXT_MAX)
         snprintf(to + length, KILL_TEXT_MAX - length, ":mutant=%s", one->mutant->name);
 }
@@ -60,6 +63,13 @@ bool error_case_parse(const char *text, struct error_case *out)
     if (mutant) {
         out->mutant = faults_mutant_find(mutant + strlen(":mutant="));
         *mutant = 0;
+    }
+    char *misuse = strstr(copy, ":misuse=");
+    if (misuse) {
+        out->misuse = error_misuse_find(misuse + strlen(":misuse="));
+        *misuse = 0;
+        if (!out->misuse)
+            return false;
     }
     char *fault = strstr(copy, ":call=");
     if ((mutant && !out->mutant) || (fault && !parse_fault(fault, &out->fault)))
@@ -167,6 +177,7 @@ static void know_medium(const struct kill_stage *kill)
 static int prepare(struct error_stage *stage, const struct error_case *one)
 {
     struct kill_stage *kill = stage_of(stage, one);
+    workload_cut_use(&one->life.place.cut);
     if (is_on_disk(one))
         disk_resize(kill->scratch.path, DISK_AMPLE);
     if (!one->life.death.hit) {
@@ -260,14 +271,40 @@ bool error_judge(struct error_stage *stage, const struct error_case *one, struct
     return held;
 }
 
+bool error_misuse_run(struct error_stage *stage, const struct error_case *one,
+                      struct kill_outcome *out)
+{
+    struct kill_stage *kill = &stage->kill;
+    int error = prepare(stage, one);
+    *out = (struct kill_outcome){.holds = true};
+    if (error)
+        return kill_violated(kill->life, out, "preparing the case failed: %s", strerror(error));
+    struct misuse_job job = {one->misuse, &one->life.place, one->mutant, kill->life, {0}};
+    kill_path(kill, job.path);
+    bool held = kill_run_child(kill, error_misuse_live, &job, "what is done wrongly:", 0, out);
+    if (held && out->reached)
+        return kill_violated(kill->life, out, "it was killed from outside");
+    out->reached = true;
+    return held && (one->misuse->damages || error_judge(stage, one, out));
+}
+
 bool error_case_run(struct error_stage *stage, const struct error_case *one,
                     struct kill_outcome *out)
 {
+    if (one->misuse)
+        return error_misuse_run(stage, one, out);
     return error_leave(stage, one, out) && error_fault(stage, one, out) &&
            error_judge(stage, one, out);
 }
 
 /* ---- the shortest */
+
+struct shrink {
+    struct error_stage *stage;
+    struct error_case shorter; /* that is tried */
+    uint64_t uses_max;         /* a fault that comes later than this is no simpler */
+    int tries;
+};
 
 /* How often the call is made in a life without faults; of the disk, the pages it needs. */
 static uint64_t count_uses(struct error_stage *stage, const struct error_case *one)
@@ -280,24 +317,41 @@ static uint64_t count_uses(struct error_stage *stage, const struct error_case *o
     return error_fault(stage, &whole, &outcome) ? faults_io_made(one->fault.row->call) : 0;
 }
 
+/* Whether it fails with the fault at any use of its call; then that is the first one. */
+static bool still_fails(void *context)
+{
+    struct shrink *shrink = context;
+    struct error_case *shorter = &shrink->shorter;
+    struct kill_outcome outcome;
+    uint64_t before = shorter->fault.nth;
+    uint64_t uses = count_uses(shrink->stage, shorter);
+    uses = uses < shrink->uses_max ? uses : shrink->uses_max;
+    for (shorter->fault.nth = 1; shorter->fault.nth <= uses; shorter->fault.nth++) {
+        if (shrink->tries++ >= SHRINK_TRIES)
+            break;
+        if (!error_case_run(shrink->stage, shorter, &outcome))
+            return true;
+    }
+    shorter->fault.nth = before;
+    return false;
+}
+
 void error_shrink(struct error_stage *stage, struct error_case *one)
 {
-    struct error_case shorter = *one;
-    struct kill_outcome outcome;
-    int tries = 0;
     if (!one->fault.row || one->life.death.hit)
         return; /* the death would be at another place of a shorter life */
-    for (shorter.life.transactions = 1; shorter.life.transactions <= one->life.transactions;
-         shorter.life.transactions++) {
-        bool is_same = shorter.life.transactions == one->life.transactions;
-        uint64_t uses = is_same ? one->fault.nth - 1 : count_uses(stage, &shorter);
-        for (shorter.fault.nth = 1; shorter.fault.nth <= uses; shorter.fault.nth++) {
-            if (tries++ == SHRINK_TRIES)
-                return;
-            if (!error_case_run(stage, &shorter, &outcome)) {
-                *one = shorter;
-                return;
-            }
-        }
+    struct shrink shrink = {.stage = stage, .shorter = *one, .uses_max = UINT64_MAX};
+    bool found = false;
+    for (uint64_t n = 1; !found && n <= one->life.transactions; n++) {
+        shrink.shorter.life.transactions = n;
+        shrink.uses_max = n < one->life.transactions ? UINT64_MAX : one->fault.nth - 1;
+        found = still_fails(&shrink);
     }
+    if (!found)
+        shrink.shorter = *one;
+    shrink.uses_max = shrink.shorter.fault.nth;
+    shrink.tries = 0;
+    workload_cut_shrink(&shrink.shorter.life.place, shrink.shorter.life.transactions + 2,
+                        still_fails, &shrink);
+    *one = shrink.shorter;
 }

@@ -29,6 +29,7 @@
  *
  *   error:STRATEGY:INDEX:QUANTUM:WORKLOAD:seed=S:txns=N[:durability=D][:point=P:hit=H]
  *   ...:call=C:n=7:errno=E:once      or sticky; errno=one, half, nothing: of the bytes asked for
+ *   ...:misuse=M                     no call fails; instead what error_misuse.h says
  *   ...:mutant=M                     the life is lived with a bug of faults/mutants.h
  */
 #ifndef HARNESS_ERROR_CASE_H
@@ -36,11 +37,13 @@
 
 #include "faults/io_faults.h"
 #include "faults/mutants.h"
+#include "harness/error_misuse.h"
 #include "harness/kill_case.h"
 
 struct error_case {
     struct kill_case life; /* its death: the fault strikes in the recovery from it */
     struct faults_fault fault;
+    const struct error_misuse *misuse;  /* NULL: none */
     const struct faults_mutant *mutant; /* awake in the life or the recovery; NULL: none */
 };
 
@@ -82,11 +85,16 @@ bool error_leave(struct error_stage *stage, const struct error_case *one, struct
 bool error_fault(struct error_stage *stage, const struct error_case *one, struct kill_outcome *out);
 bool error_judge(struct error_stage *stage, const struct error_case *one, struct kill_outcome *out);
 
-/* All of them. */
+/* A misuse, with what follows from it; the life has neither a death nor a fault. */
+bool error_misuse_run(struct error_stage *stage, const struct error_case *one,
+                      struct kill_outcome *out);
+
+/* Whatever the case is: all of it. */
 bool error_case_run(struct error_stage *stage, const struct error_case *one,
                     struct kill_outcome *out);
 
-/* Looks for the same failure with fewer transactions, and changes `one` to it where there is. */
+/* Looks for the same failure with fewer transactions and operations, and changes `one` to it where
+ * there is. */
 void error_shrink(struct error_stage *stage, struct error_case *one);
 
 #endif

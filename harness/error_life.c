@@ -288,6 +288,7 @@ static enum step open_storage(struct run *run, size_t size)
     struct claim *claim = &run->job->life->claim;
     place.size = size > claim->size_min ? size : claim->size_min;
     place.flags = run->exclusive ? TMF_EXCLUSIVE : 0;
+    place.private_size = run->exclusive; /* bytes: no copy outlives its transaction there */
     enum step status = FELL;
     for (int tries = 0; status == FELL && tries < (run->fault->sticky ? 1 : 2); tries++) {
         uint64_t before = struck(run);

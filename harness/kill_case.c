@@ -38,6 +38,7 @@ void kill_case_format(const struct kill_case *one, char *to)
     if (place->durability != TMF_DURABILITY_SYNC)
         at += (size_t)snprintf(to + at, KILL_TEXT_MAX - at, ":durability=%s",
                                durability_name(place->durability));
+    at += workload_cut_format(&place->cut, to + at, KILL_TEXT_MAX - at);
     if (one->death.hit)
         at += (size_t)snprintf(to + at, KILL_TEXT_MAX - at, ":point=%s:hit=%" PRIu64,
                                one->death.point, one->death.hit);
@@ -75,6 +76,8 @@ static bool parse_pair(char *pair, struct kill_case *out)
         return parse_number(value, "", &out->place.seed);
     if (strcmp(pair, "txns") == 0)
         return parse_number(value, "", &out->transactions);
+    if (strcmp(pair, "without") == 0)
+        return workload_cut_parse(value, &out->place.cut);
     if (strcmp(pair, "durability") == 0)
         return durability_parse(value, &out->place.durability);
     if (strcmp(pair, "point") == 0)
@@ -396,6 +399,7 @@ bool kill_leave(struct kill_stage *stage, const struct kill_case *one, struct ki
     if (error)
         return kill_violated(stage->life, out, "making a folder for the case failed: %s",
                              strerror(error));
+    workload_cut_use(&one->place.cut);
     faults_points_reset();
     if (one->death.hit)
         faults_die_at(one->death.point, one->death.hit);
@@ -466,6 +470,15 @@ int kill_restore(const struct kill_stage *stage, const char *name)
     return error ? error : scratch_copy(from, to);
 }
 
+/* ---- the shortest */
+
+struct shrink {
+    struct kill_stage *stage;
+    struct kill_case shorter; /* that is tried */
+    uint64_t hits_max;        /* a death that takes more hits than this is no simpler */
+    int tries;
+};
+
 /* How often the point is hit in a life that nothing ends. */
 static uint64_t count_hits(struct kill_stage *stage, const struct kill_case *one)
 {
@@ -478,25 +491,41 @@ static uint64_t count_hits(struct kill_stage *stage, const struct kill_case *one
     return faults_point_hits(point);
 }
 
+/* Whether it fails with its death at any hit; then that is the first one. A life that fails though
+ * nothing ends it has no hits, and is tried once. */
+static bool still_fails(void *context)
+{
+    struct shrink *shrink = context;
+    struct kill_case *shorter = &shrink->shorter;
+    struct kill_outcome outcome;
+    uint64_t before = shorter->death.hit;
+    uint64_t hits = before ? count_hits(shrink->stage, shorter) : 0;
+    hits = hits < shrink->hits_max ? hits : shrink->hits_max;
+    for (shorter->death.hit = before ? 1 : 0; shorter->death.hit <= hits; shorter->death.hit++) {
+        if (shrink->tries++ >= SHRINK_TRIES)
+            break;
+        if (!kill_case_run(shrink->stage, shorter, &outcome))
+            return true;
+    }
+    shorter->death.hit = before;
+    return false;
+}
+
+/* Fewer transactions, then fewer operations in them. */
 void kill_shrink(struct kill_stage *stage, struct kill_case *one)
 {
     if (!one->death.hit && one->after_us)
         return; /* an instant says nothing about a shorter life */
-    struct kill_case shorter = *one;
-    struct kill_outcome outcome;
-    int tries = 0;
-    for (shorter.transactions = 1; shorter.transactions < one->transactions;
-         shorter.transactions++) {
-        /* A life that fails though nothing ends it has no hits, and is tried once. */
-        uint64_t hits = one->death.hit ? count_hits(stage, &shorter) : 0;
-        shorter.death.hit = one->death.hit ? 1 : 0;
-        for (; shorter.death.hit <= hits; shorter.death.hit++) {
-            if (tries++ == SHRINK_TRIES)
-                return;
-            if (!kill_case_run(stage, &shorter, &outcome)) {
-                *one = shorter;
-                return;
-            }
-        }
+    struct shrink shrink = {.stage = stage, .shorter = *one, .hits_max = UINT64_MAX};
+    bool found = false;
+    for (uint64_t n = 1; !found && n < one->transactions; n++) {
+        shrink.shorter.transactions = n;
+        found = still_fails(&shrink);
     }
+    if (!found)
+        shrink.shorter = *one;
+    shrink.hits_max = shrink.shorter.death.hit;
+    shrink.tries = 0;
+    workload_cut_shrink(&shrink.shorter.place, shrink.shorter.transactions, still_fails, &shrink);
+    *one = shrink.shorter;
 }

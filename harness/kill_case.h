@@ -11,6 +11,7 @@
  * A case as text, which `tmf replay` takes:
  *
  *   kill:STRATEGY:INDEX:QUANTUM:WORKLOAD:seed=S:txns=N[:durability=D]:point=P:hit=H
+ *   ... and [:without=K.N+K.N] for operations that are left out (workload_cut.h)
  *   ... and [:then=P:then-hit=H] for a death in recovery, or :after=T us in place of point and hit
  *
  * Everything of the library runs in children, so that a crash or a hang of what recovers is a
@@ -116,7 +117,8 @@ bool kill_violated(const struct kill_life *life, struct kill_outcome *out, const
 int kill_save(const struct kill_stage *stage, const char *name);
 int kill_restore(const struct kill_stage *stage, const char *name);
 
-/* Looks for the same failure with fewer transactions, and changes `one` to it where there is. */
+/* Looks for the same failure with fewer transactions and operations, and changes `one` to it where
+ * there is. */
 void kill_shrink(struct kill_stage *stage, struct kill_case *one);
 
 #endif

@@ -7,9 +7,10 @@
 static const char *const places[] = {"strategy", "durability", "index",   "quantum",
                                      "workload", "processes",  "readers", "writers"};
 /* What parts of it have each for themselves; the rest is the same in all. */
-static const char *const counts[] = {"hits_killed", "cases",        "not_reached",  "violations",
-                                     "seconds",     "reads",        "transactions", "refused",
-                                     "kills",       "holder_kills", "recoveries"};
+static const char *const counts[] = {
+    "hits_killed",  "cases",   "not_reached", "violations",        "seconds",    "reads",
+    "transactions", "refused", "kills",       "holder_kills",      "recoveries", "distinct",
+    "nested",       "went_on", "unfinished",  "recovering_seconds"};
 static const char *const greatest[] = {"wait_p50_us", "wait_p99_us", "wait_max_us"};
 #define COUNT(list) (sizeof(list) / sizeof((list)[0]))
 
@@ -35,6 +36,16 @@ static void take_greater(json_t *to, const json_t *from, const char *name)
         set_number(to, name, value, json_number_value(value));
 }
 
+/* Of all parts of a power campaign together. */
+static void set_speed(json_t *run)
+{
+    const json_t *speed = json_object_get(run, "images_per_second");
+    double seconds = json_number_value(json_object_get(run, "recovering_seconds"));
+    if (speed && seconds > 0)
+        set_number(run, "images_per_second", speed,
+                   json_number_value(json_object_get(run, "cases")) / seconds);
+}
+
 static bool is_same_place(const json_t *a, const json_t *b)
 {
     for (size_t n = 0; n < COUNT(places); n++) {
@@ -58,21 +69,39 @@ static void add_run(json_t *runs, json_t *run)
             add_number(known, run, counts[i]);
         for (size_t i = 0; i < COUNT(greatest); i++)
             take_greater(known, run, greatest[i]);
+        set_speed(known);
         return;
     }
     json_array_append(runs, run);
+}
+
+static bool is_among(const json_t *names, const json_t *name)
+{
+    for (size_t n = 0; n < json_array_size(names); n++) {
+        if (json_equal(json_array_get(names, n), name))
+            return true;
+    }
+    return false;
 }
 
 /* What no part has hit, the whole has not. */
 static void keep_common(json_t *names, const json_t *others)
 {
     for (size_t n = json_array_size(names); n-- > 0;) {
-        bool is_common = false;
-        for (size_t i = 0; i < json_array_size(others); i++)
-            is_common =
-                is_common || json_equal(json_array_get(names, n), json_array_get(others, i));
-        if (!is_common)
+        if (!is_among(others, json_array_get(names, n)))
             json_array_remove(names, n);
+    }
+}
+
+/* What any part has come by, the whole has. */
+static void add_missing(json_t *names, const json_t *others)
+{
+    size_t n;
+    json_t *name;
+    json_array_foreach(others, n, name)
+    {
+        if (!is_among(names, name))
+            json_array_append(names, name);
     }
 }
 
@@ -84,6 +113,9 @@ static void merge_metrics(json_t *whole, const json_t *part)
         add_run(json_object_get(whole, "runs"), run);
     json_array_extend(json_object_get(whole, "benchmarks"), json_object_get(part, "benchmarks"));
     json_array_extend(json_object_get(whole, "waits"), json_object_get(part, "waits"));
+    json_array_extend(json_object_get(whole, "counterexamples"),
+                      json_object_get(part, "counterexamples"));
+    add_missing(json_object_get(whole, "branches"), json_object_get(part, "branches"));
     keep_common(json_object_get(whole, "points_never_hit"),
                 json_object_get(part, "points_never_hit"));
 }

@@ -14,10 +14,11 @@
 #include "faults/points.h"
 #include "harness/progress.h"
 
-#define HANG_SECONDS   10 /* without any progress; a recovery takes some 100 us */
-#define LIFE_FOLDER    "life"
-#define SHRINK_IMAGES  64  /* of a state, in looking for a shorter life */
-#define SHRINK_SECONDS 0.4 /* for each number of transactions */
+#define HANG_SECONDS  10 /* without any progress; a recovery takes some 100 us */
+#define LIFE_FOLDER   "life"
+#define SHRINK_IMAGES 64    /* of a state, in looking for a shorter life; */
+#define SHRINK_CASES  10000 /* in all, of each number of transactions, */
+#define CUT_CASES     2000  /* of each operation that is left out */
 
 enum { DONE = 0, NOT_DONE = 1 };
 
@@ -95,30 +96,60 @@ static void keep_first(void *context, struct power_explorer *explorer,
         *kept = *failures;
 }
 
-/* Looks for a violation in a life of so many transactions, and reports it. */
-static bool report_shorter(struct power_campaign *campaign, uint64_t transactions,
-                           struct power_failures *failures)
+/* ---- a shorter life */
+
+struct shrink {
+    struct power_campaign *campaign;
+    struct power_settings shorter; /* that is tried */
+    struct power_failures *failures;
+};
+
+/* Looks for a violation in the life; `tells`: and reports it. */
+static bool find_violation(struct shrink *shrink, bool tells)
 {
-    struct power_settings shorter = campaign->settings;
     struct power_failures where = {0};
     struct power_counts counts;
     struct difference what;
-    shorter.transactions = transactions;
-    shorter.until_first = true;
-    shorter.shard = shorter.shards = 1;
-    shorter.images = SHRINK_IMAGES;
-    shorter.seconds = SHRINK_SECONDS;
-    shorter.cases = 0;
-    struct power_explorer *explorer = new_explorer(campaign, &shorter, &where, &what);
+    struct power_explorer *explorer =
+        new_explorer(shrink->campaign, &shrink->shorter, &where, &what);
     if (!explorer)
         return false;
-    failures->count = 0;
-    power_explore(explorer, keep_first, NULL, failures, &counts);
-    bool found = failures->count > 0;
-    if (found)
-        write_report(campaign, &shorter, explorer, failures);
+    alarm(HANG_SECONDS);
+    shrink->failures->count = 0;
+    power_explore(explorer, keep_first, NULL, shrink->failures, &counts);
+    bool found = shrink->failures->count > 0;
+    if (found && tells)
+        write_report(shrink->campaign, &shrink->shorter, explorer, shrink->failures);
     power_explorer_free(explorer);
     return found;
+}
+
+static bool still_fails(void *context)
+{
+    return find_violation(context, false);
+}
+
+/* The fewest transactions, then the fewest operations in them. */
+static bool report_shorter(struct power_campaign *campaign, struct power_failures *failures)
+{
+    struct shrink shrink = {campaign, campaign->settings, failures};
+    struct power_settings *shorter = &shrink.shorter;
+    bool found = false;
+    shorter->until_first = true;
+    shorter->shard = shorter->shards = 1;
+    shorter->images = SHRINK_IMAGES;
+    shorter->seconds = 0;
+    shorter->cases = SHRINK_CASES;
+    for (shorter->transactions = 1; !found; shorter->transactions += !found) {
+        if (shorter->transactions > campaign->settings.transactions)
+            return false;
+        found = find_violation(&shrink, false);
+    }
+    shorter->cases = CUT_CASES;
+    if (!campaign->settings.until_first) /* whoever wants the first does not want to wait */
+        workload_cut_shrink(&shorter->place, shorter->transactions, still_fails, &shrink);
+    shorter->cases = SHRINK_CASES;
+    return find_violation(&shrink, true);
 }
 
 static void keep(void *context, struct power_explorer *explorer,
@@ -150,9 +181,9 @@ static void report_all(struct job *job, struct power_explorer *explorer)
     struct power_campaign *campaign = job->campaign;
     const struct power_settings *settings = &campaign->settings;
     struct power_failures shorter = {0};
-    bool found = job->found[0].count == 0;
-    for (uint64_t n = 1; !found && n < settings->transactions; n++)
-        found = report_shorter(campaign, n, &shorter);
+    if (job->found[0].count > 0)
+        (void)report_shorter(campaign, &shorter);
+    workload_cut_use(&settings->place.cut);
     for (unsigned n = campaign->board->report_count; n < POWER_REPORTS && job->found[n].count; n++)
         write_report(campaign, settings, explorer, &job->found[n]);
 }

@@ -3,7 +3,7 @@
  * A campaign of the power model, in a child: it lives, recovers its images, and tells what it found
  * on a board in shared memory; so code under test that crashes or hangs is a violation, with the
  * image it was recovering. The violations that are told are shrunk: the life has as few
- * transactions, and the medium got as little, as will do.
+ * transactions, those as few operations, and the medium got as little, as will do.
  */
 #ifndef HARNESS_POWER_CAMPAIGN_H
 #define HARNESS_POWER_CAMPAIGN_H

@@ -5,6 +5,7 @@
  *
  *   power:STRATEGY:INDEX:QUANTUM:WORKLOAD:seed=S:txns=N[:durability=D]:tear=512:fs=posix
  *                                   the life alone, which nothing disturbs
+ *   ...:without=K.N+K.N             without these operations (workload_cut.h), before the tear
  *   ...:event=E:image=old+3.1+7.2   power fails when so many events have happened, and leaves that;
  *                                   once more for a failure in the recovery from it, and so on
  *   ...:mutant=M                    with a bug of faults/mutants.h

@@ -104,6 +104,7 @@ struct power_explorer *power_explorer_new(const struct power_settings *settings,
         differs(what, "no memory");
         return NULL;
     }
+    workload_cut_use(&settings->place.cut);
     explorer->settings = *settings;
     explorer->failures = failures;
     choose_recoverers(explorer);

@@ -52,6 +52,9 @@ tmf(0 "not to be had" replay --dir ${DIR} ${nowhere})
 string(REGEX REPLACE ":event=.*" "" life ${case})
 tmf(0 "it holds" replay --dir ${DIR} ${life})
 
+# A story has no operation that it can do without.
+tmf(0 "txns=1:without=1[.][0-9.+]+:tear=512[^\n]*image" power --strategy undo-mlock --workload bank --cases 2000 --dir ${DIR})
+
 # A harness that finds nothing wrong with what must fail says so: here it only gets to creation.
 tmf(1 "nothing was found wrong" power --strategy undo-mlock --workload bank --cases 50 --depth 1 --dir ${DIR})
 

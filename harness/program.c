@@ -11,8 +11,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#define LOOK_NS        100000000 /* whether it has ended */
-#define LOOKS_PER_DISK 10        /* how much it has on the disk costs more */
+#include <dirent.h>
+
+#define LOOK_NS          100000000 /* whether it has ended */
+#define LOOKS_PER_BOUNDS 10        /* how much it needs costs more */
 
 int program_beside(const char *relative, char path[PATH_MAX])
 {
@@ -71,22 +73,80 @@ int program_start(const struct program *program, pid_t *out)
     return child_start(start, &program, program->limit_seconds, out);
 }
 
-bool program_oversee(pid_t pid, const char *path, uint64_t most, struct child_end *out)
+/* ---- what it needs */
+
+/* Bytes of memory that are this process's, those that it shares divided among all who do; 0: it is
+ * gone. */
+static uint64_t memory_of(pid_t pid)
+{
+    char path[64], line[256];
+    unsigned long long kib = 0;
+    snprintf(path, sizeof(path), "/proc/%d/smaps_rollup", (int)pid);
+    FILE *file = fopen(path, "re");
+    while (file && fgets(line, sizeof(line), file)) {
+        if (sscanf(line, "Pss: %llu kB", &kib) == 1)
+            break;
+    }
+    if (file)
+        fclose(file);
+    return kib << 10;
+}
+
+static uint64_t memory_of_all(pid_t pid);
+
+/* Of those that this thread has started. */
+static uint64_t memory_of_children(pid_t pid, const char *thread)
+{
+    char path[64 + NAME_MAX];
+    uint64_t sum = 0;
+    int child;
+    snprintf(path, sizeof(path), "/proc/%d/task/%s/children", (int)pid, thread);
+    FILE *file = fopen(path, "re");
+    while (file && fscanf(file, "%d", &child) == 1)
+        sum += memory_of_all(child);
+    if (file)
+        fclose(file);
+    return sum;
+}
+
+static uint64_t memory_of_all(pid_t pid)
+{
+    char path[64];
+    uint64_t sum = memory_of(pid);
+    snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
+    DIR *threads = opendir(path);
+    for (struct dirent *entry; threads && (entry = readdir(threads));) {
+        if (entry->d_name[0] != '.')
+            sum += memory_of_children(pid, entry->d_name);
+    }
+    if (threads)
+        closedir(threads);
+    return sum;
+}
+
+static const char *passed(pid_t pid, const struct program_bounds *bounds)
+{
+    if (scratch_size(bounds->path) > bounds->disk)
+        return "disk";
+    return memory_of_all(pid) > bounds->memory ? "memory" : NULL;
+}
+
+const char *program_oversee(pid_t pid, const struct program_bounds *bounds, struct child_end *out)
 {
     const struct timespec look = {.tv_nsec = LOOK_NS};
-    bool is_too_large = false;
+    const char *which = NULL;
     siginfo_t about = {0};
     for (unsigned n = 1;
          waitid(P_PID, (id_t)pid, &about, WEXITED | WNOHANG | WNOWAIT) == 0 && about.si_pid != pid;
          n++) {
         nanosleep(&look, NULL);
-        if (n % LOOKS_PER_DISK == 0 && scratch_size(path) > most) {
-            is_too_large = true;
+        if (!which && n % LOOKS_PER_BOUNDS == 0)
+            which = passed(pid, bounds);
+        if (which)
             kill(pid, SIGKILL);
-        }
     }
     child_wait(pid, out);
-    return is_too_large;
+    return which;
 }
 
 int program_run(const struct program *program, struct child_end *out)

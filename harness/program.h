@@ -27,9 +27,16 @@ struct program {
 /* Starts it: *out is to be waited for. The program lives as long as that. 0 or an errno. */
 int program_start(const struct program *program, pid_t *out);
 
-/* Waits for its end, which comes at once (SIGKILL; then it is true) where the folder at `path`
- * takes more bytes of the disk than `most`. */
-bool program_oversee(pid_t pid, const char *path, uint64_t most, struct child_end *out);
+/* What it may need. It and all its children together use the memory, as Linux shares it out (Pss).
+ */
+struct program_bounds {
+    const char *path;      /* of the folder whose bytes on the disk are counted */
+    uint64_t disk, memory; /* bytes */
+};
+
+/* Waits for its end, which comes at once (SIGKILL) where a bound is passed. NULL, or which that
+ * was: "disk" or "memory". */
+const char *program_oversee(pid_t pid, const struct program_bounds *bounds, struct child_end *out);
 
 /* Runs it and waits. 0 or an errno; one that could not be started, which was said, exited with 127.
  */

@@ -11,8 +11,9 @@
  * was cut off goes on where it stopped: of a part whose JSON is whole, and of the same command line
  * and revision, nothing is run again. run.json is written last: where it is, all begins anew.
  *
- * What a part needs of disk or memory for its files is in a folder of its own, which goes with it,
- * however it ends; one that grows beyond --max-disk is ended, and cannot run here.
+ * The files of a part, on the disk or in memory, are in a folder of its own, which goes with it,
+ * however it ends; one that grows beyond --max-disk, or whose processes need more than
+ * --max-memory, is ended, and cannot run here.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -27,31 +28,33 @@
 #include "harness/program.h"
 #include "harness/result.h"
 
-#define MEMORY       "/dev/shm"
-#define FILTERS_MAX  8
-#define PART_SECONDS 120 /* at most so much is lost with a run that is cut off */
-#define PARTS_MAX    10000
-#define DISK_MAX_MIB 4096
-#define MIB          ((uint64_t)1 << 20)
+#define MEMORY         "/dev/shm"
+#define FILTERS_MAX    8
+#define PART_SECONDS   120 /* at most so much is lost with a run that is cut off */
+#define PARTS_MAX      10000
+#define DISK_MAX_MIB   4096
+#define MEMORY_MAX_MIB 4096
+#define MIB            ((uint64_t)1 << 20)
 
 struct step {
     const char *name;
     const char *words[8];
-    double share; /* of the time of the run; 0: not a campaign, has neither --time nor --seed */
+    double share;    /* of the time of the run; 0: not a campaign, has neither --time nor --seed */
+    unsigned weight; /* how many of its cases one of --cases stands for; 0: it goes by time alone */
     enum status expected;
     bool in_memory; /* where there is no --dir: a killed process leaves the page cache as it is, so
                        a storage in memory shows the same as one on a disk, many times faster */
 };
 
 static const struct step steps[] = {
-    {"kill", {"kill", "--strategy", "all", "--quantum", "32,64"}, 0.3, STATUS_HELD, true},
-    {"error", {"error", "--strategy", "all"}, 0.17, STATUS_HELD, true},
-    {"power", {"power"}, 0.17, STATUS_HELD, true}, /* sees to its own controls */
-    {"control", {"kill", "--strategy", "control"}, 0.06, STATUS_VIOLATION, true},
-    {"threads", {"threads", "--strategy", "all"}, 0.07, STATUS_HELD, false},
-    {"procs", {"procs", "--strategy", "all"}, 0.07, STATUS_HELD, false},
-    {"bench", {"bench"}, 0, STATUS_HELD, false},
-    {"mutants", {"mutants"}, 0.16, STATUS_HELD, false},
+    {"kill", {"kill", "--strategy", "all", "--quantum", "32,64"}, 0.3, 1, STATUS_HELD, true},
+    {"error", {"error", "--strategy", "all"}, 0.17, 1, STATUS_HELD, true},
+    {"power", {"power"}, 0.17, 100, STATUS_HELD, true}, /* sees to its own controls */
+    {"control", {"kill", "--strategy", "control"}, 0.06, 1, STATUS_VIOLATION, true},
+    {"threads", {"threads", "--strategy", "all"}, 0.07, 0, STATUS_HELD, false},
+    {"procs", {"procs", "--strategy", "all"}, 0.07, 0, STATUS_HELD, false},
+    {"bench", {"bench"}, 0, 0, STATUS_HELD, false},
+    {"mutants", {"mutants"}, 0.16, 0, STATUS_HELD, false},
 };
 #define STEP_COUNT (sizeof(steps) / sizeof(*steps))
 
@@ -87,6 +90,7 @@ static char folder[PATH_MAX - 64];
 static const char *only_steps; /* NULL: all */
 static double part_seconds = PART_SECONDS;
 static uint64_t disk_max = DISK_MAX_MIB * MIB;
+static uint64_t memory_max = MEMORY_MAX_MIB * MIB;
 static bool goes_on; /* an earlier run, which was cut off */
 
 /* Of a step, or of a part of one. */
@@ -96,7 +100,7 @@ struct outcome {
     double seconds;
 };
 
-enum { KEY_PROFILE = 0x200, KEY_OUT, KEY_STEPS, KEY_PART, KEY_MAX_DISK };
+enum { KEY_PROFILE = 0x200, KEY_OUT, KEY_STEPS, KEY_PART, KEY_MAX_DISK, KEY_MAX_MEMORY };
 static const struct argp_option options[] = {
     {"profile", KEY_PROFILE, "NAME", 0,
      "quick (about two minutes) or full (hours; --time says how many) (default: quick)", 0},
@@ -105,6 +109,7 @@ static const struct argp_option options[] = {
     {"steps", KEY_STEPS, "A,B", 0, "only these, named as in the table at its end", 0},
     {"part", KEY_PART, "SECONDS", 0, "of a part of a step, in the profile full (120)", 0},
     {"max-disk", KEY_MAX_DISK, "MIB", 0, "what a step may need for its files (4096)", 0},
+    {"max-memory", KEY_MAX_MEMORY, "MIB", 0, "what its processes may need together (4096)", 0},
     {0}};
 
 /* Whether it is one of the words that commas separate. */
@@ -163,8 +168,9 @@ static bool take(int key, const char *value)
     case KEY_PART:
         return take_number(value, 1e6, &part_seconds);
     case KEY_MAX_DISK:
+    case KEY_MAX_MEMORY:
         good = take_number(value, 1e9, &number);
-        disk_max = (uint64_t)number * MIB;
+        *(key == KEY_MAX_DISK ? &disk_max : &memory_max) = (uint64_t)number * MIB;
         return good;
     default:
         return take_profile(value);
@@ -198,6 +204,12 @@ static double seconds_of(const struct arguments *arguments, const struct step *s
     return total * step->share;
 }
 
+/* So many, however long they take: then the counts are the same on every machine. */
+static bool goes_by_cases(const struct arguments *arguments, const struct step *step)
+{
+    return arguments->cases > 0 && step->weight > 0;
+}
+
 /* Into how many a step is cut. */
 static unsigned count_parts(const struct arguments *arguments, const struct step *step)
 {
@@ -207,7 +219,7 @@ static unsigned count_parts(const struct arguments *arguments, const struct step
             count++;
         return count;
     }
-    if (!profile->in_parts)
+    if (!profile->in_parts || goes_by_cases(arguments, step))
         return 1;
     double parts = seconds_of(arguments, step) / part_seconds;
     count = parts < PARTS_MAX ? (unsigned)parts : PARTS_MAX;
@@ -220,7 +232,7 @@ struct part {
     unsigned number, count; /* from 1 on */
     const char *argv[28];
     size_t told; /* words of argv that say what is run; the others say where */
-    char name[32], json[PATH_MAX], seed[32], time[32], shard[32];
+    char name[32], json[PATH_MAX], seed[32], bound[32], shard[32];
 };
 
 static void add_words(const char **argv, const char *const *words, size_t count)
@@ -239,10 +251,15 @@ static void add_option(const char **argv, const char *option, const char *value)
 static void add_campaign(const struct arguments *arguments, struct part *part)
 {
     double seconds = seconds_of(arguments, part->step) / part->count;
-    snprintf(part->time, sizeof(part->time), "%.3g", seconds);
+    bool by_cases = goes_by_cases(arguments, part->step);
+    if (by_cases)
+        snprintf(part->bound, sizeof(part->bound), "%" PRIu64,
+                 arguments->cases * part->step->weight);
+    else
+        snprintf(part->bound, sizeof(part->bound), "%.3g", seconds);
     snprintf(part->seed, sizeof(part->seed), "%" PRIu64, arguments->seed);
     snprintf(part->shard, sizeof(part->shard), "%u/%u", part->number, part->count);
-    add_option(part->argv, "--time", part->time);
+    add_option(part->argv, by_cases ? "--cases" : "--time", part->bound);
     add_option(part->argv, "--seed", part->seed);
     if (part->count > 1)
         add_option(part->argv, "--shard", part->shard);
@@ -329,10 +346,12 @@ static int run_program(const struct arguments *arguments, const struct part *par
                                         profile->limit_seconds + (unsigned)arguments->time_seconds};
     if (program_start(&program, &pid) != 0)
         return -1;
-    if (program_oversee(pid, scratch->path, disk_max, &end))
-        return command_fail(arguments, STATUS_CANNOT,
-                            "%s needs more than %" PRIu64 " MiB in %s: see --max-disk", part->name,
-                            disk_max / MIB, scratch->path);
+    const struct program_bounds bounds = {scratch->path, disk_max, memory_max};
+    const char *passed = program_oversee(pid, &bounds, &end);
+    if (passed)
+        return command_fail(
+            arguments, STATUS_CANNOT, "%s needs more than %" PRIu64 " MiB of the %s: see --max-%s",
+            part->name, (*passed == 'd' ? disk_max : memory_max) / MIB, passed, passed);
     return end.exited ? end.code : -1;
 }
 
@@ -522,11 +541,25 @@ static void print_verdicts(FILE *to, const struct outcome outcomes[STEP_COUNT])
     }
 }
 
-/* Whatever was left by the steps; STATUS_CANNOT where nothing was, or no page can be made here. */
+static void copy_text(FILE *to, const char *path)
+{
+    char line[4096];
+    FILE *from = fopen(path, "r");
+    fputc('\n', to);
+    while (from && fgets(line, sizeof(line), from))
+        fputs(line, to);
+    if (from)
+        fclose(from);
+    fputc('\n', to);
+}
+
+/* Of whatever was left by the steps: the page, and the verdicts by strategy and model.
+ * STATUS_CANNOT where nothing was left, or no page can be made here. */
 static int make_report(FILE *to)
 {
-    char page[PATH_MAX], jsons[STEP_COUNT][PATH_MAX];
+    char page[PATH_MAX], text[PATH_MAX], jsons[STEP_COUNT][PATH_MAX];
     path_in_folder(page, "report", "html");
+    path_in_folder(text, "verdicts", "txt");
     const char *argv[STEP_COUNT + 5] = {"/proc/self/exe", "report", "--out", page};
     for (size_t i = 0; i < STEP_COUNT; i++) {
         path_in_folder(jsons[i], steps[i].name, "json");
@@ -534,11 +567,13 @@ static int make_report(FILE *to)
             add_words(argv, (const char *const[]){jsons[i]}, 1);
     }
     struct child_end end = {0};
-    const struct program program = {.argv = argv, .limit_seconds = profile->limit_seconds};
+    const struct program program = {
+        .argv = argv, .output = text, .limit_seconds = profile->limit_seconds};
     if (program_run(&program, &end) != 0 || !end.exited || end.code != 0) {
         fprintf(to, "report: not made\n");
         return STATUS_CANNOT;
     }
+    copy_text(to, text);
     fprintf(to, "report: %s\n", page);
     return STATUS_HELD;
 }
@@ -570,9 +605,12 @@ const struct command command_run = {
     .about = "the standard campaign, and its report",
     .text =
         "Exits 0 only if every verdict is the expected one: the control has to be caught. --time\n"
-        "bounds the campaigns together; the benchmarks come on top. A run that was cut off, by\n"
-        "Ctrl-C say, goes on where it stopped when it is given the same --out and the same words.",
-    .takes = TAKES_JSON | TAKES_SEED | TAKES_TIME | TAKES_DIR | TAKES_QUIET,
+        "bounds the campaigns together; the benchmarks come on top. With --cases the steps kill,\n"
+        "error and control take so many cases, and power a hundred times as many, however long "
+        "that\n"
+        "is: what is counted is then the same everywhere. A run that was cut off, by Ctrl-C say,\n"
+        "goes on where it stopped when it is given the same --out and the same words.",
+    .takes = TAKES_JSON | TAKES_SEED | TAKES_CASES | TAKES_TIME | TAKES_DIR | TAKES_QUIET,
     .options = options,
     .take = take,
     .run = run,

@@ -83,6 +83,7 @@ int workload_create(const struct workload_place *place, const char *path, tmf_st
         .quantum = place->quantum,
         .index = place->index,
         .log_size = place->log_size,
+        .private_size = place->private_size,
         .flags = place->flags,
     };
     return tmf_open(path, &options, out);
@@ -96,6 +97,7 @@ int workload_open(const struct workload_place *place, const char *path, tmf_stor
         .strategy = place->strategy,
         .durability = place->durability,
         .log_size = place->log_size,
+        .private_size = place->private_size,
         .flags = place->flags,
     };
     return tmf_open(path, &options, out);

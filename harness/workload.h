@@ -17,6 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "harness/workload_cut.h"
 #include "txn/tmf.h"
 
 struct workload_root {
@@ -61,6 +62,10 @@ struct workload {
     /* The stores of transaction k, each declared; does not commit. 0 or an error of the library. */
     int (*apply)(struct workload_writer *writer, void *root, uint64_t seed, uint64_t k);
 
+    /* How many operations transaction k has that may be left out each for itself, as
+     * workload_makes() says of it. NULL: of this workload none may. */
+    unsigned (*operations)(uint64_t seed, uint64_t k);
+
     void (*model_init)(void *model, uint64_t seed); /* `model` is zeroed */
     void (*model_apply)(void *model, uint64_t seed, uint64_t k);
     /* The blocks that the workload holds, which are all that the heap may; returns how many, at
@@ -90,9 +95,11 @@ struct workload_place {
     const char *index;
     size_t quantum; /* bytes */
     tmf_durability durability;
-    size_t log_size; /* bytes kept between transactions; 0: the library's default */
-    size_t size;     /* of the arena, bytes; 0: arena_size of the workload */
-    unsigned flags;  /* as tmf_options */
+    size_t log_size;         /* bytes kept between transactions; 0: the library's default */
+    size_t size;             /* of the arena, bytes; 0: arena_size of the workload */
+    size_t private_size;     /* bytes of copies kept between transactions; 0: the default */
+    unsigned flags;          /* as tmf_options */
+    struct workload_cut cut; /* what is left out; in use where somebody says so */
 };
 
 /* The n-th combination of what the command line asked for; false past the last. */

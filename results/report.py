@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""tmf report: envelopes in, one self-contained page out. Exits 2 for a file that is no envelope, 3
+"""tmf report: envelopes in, one self-contained page out, and the verdicts printed. Exits 2 for a file that is no envelope, 3
 where a module is missing. The page needs no network: figures are inline, fonts are the reader's."""
 import argparse
 import pathlib
@@ -52,6 +52,7 @@ def render(loaded):
     return template.render(
         models=verdicts.MODELS, verdicts=verdicts.table(loaded), campaigns=campaigns,
         failures=[failure for envelope in campaigns for failure in envelope.failures],
+        counterexamples=verdicts.counterexamples(campaigns),
         campaign_tables=[answers.rows_table(envelope.again(), envelope.runs())
                          for envelope in campaigns if envelope.runs()],
         answers=all_answers(loaded), facts=environment.facts(loaded),
@@ -61,14 +62,16 @@ def render(loaded):
 def main():
     options = parse(sys.argv[1:])
     try:
-        page = render(load_all(options.files))
-        pathlib.Path(options.out).write_text(page, encoding="utf-8")
+        loaded = load_all(options.files)
+        pathlib.Path(options.out).write_text(render(loaded), encoding="utf-8")
     except envelopes.Malformed as error:
         print(f"tmf report: {error}", file=sys.stderr)
         return 2
     except OSError as error:
         print(f"tmf report: {options.out} cannot be written: {error.strerror}", file=sys.stderr)
         return 3
+    for line in verdicts.lines(loaded):
+        print(line)
     return 0
 
 

@@ -156,6 +156,24 @@ class ReportTest(unittest.TestCase):
         verdicts = Page(report_of(blind)[1]).table("Strategy")
         self.assertRegex(verdicts["undo-mlock", "power"], "^✗ held")
 
+    def test_verdicts_are_printed_too(self):
+        power, control = fixture("power"), fixture("kill-none")
+        done, _ = report(*(FIXTURES / f"{name}.json" for name in ("kill-none", "error", "power")))
+        table = {line.split()[0]: line for line in reversed(done.stdout.splitlines()) if line}
+        lost = sum(run["violations"] for run in power["metrics"]["runs"]
+                   if run["strategy"] == "undo-mlock")
+        self.assertRegex(table["undo-mlock"], f"^undo-mlock +- +- +loses {lost} of [0-9]+$")
+        self.assertRegex(table["undo-fsync"], "^undo-fsync +- +holds, [0-9]+ cases +holds, [0-9]+ cases")
+        self.assertIn(f"loses {control['violations']} of {control['cases']} ", table["none"])
+        self.assertNotIn("!", done.stdout)
+        for example in power["metrics"]["counterexamples"]:
+            self.assertIn(f"replay: {example['replay']}", done.stdout)
+        for run in power["metrics"]["runs"]:
+            run["violations"] = 0
+        done, _ = report_of(power)
+        self.assertRegex(done.stdout, "undo-mlock .* holds, [0-9]+ cases !")
+        self.assertIn("!: not as it must be", done.stdout)
+
     def test_parts_of_a_power_campaign_are_one(self):
         parts = ("power-2", "power-1", "power-3")
         self.assertEqual(self.page("kill", *parts), self.page("kill", "power"))

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Strategy by fault model: held, caught, or not run. Numbers are sums of the envelopes' runs."""
+import itertools
+import re
 from dataclasses import dataclass
 
 MODELS = {
@@ -10,6 +12,7 @@ MODELS = {
     "procs": "Processes race, lock holders die",
 }
 CONTROL = "nothing"  # what a strategy survives that has to be caught
+WIDTH = 22  # of a column, in characters
 
 
 def must_be_caught(model, survives):
@@ -56,3 +59,48 @@ def strategies(envelopes):
 def table(envelopes):
     return {strategy: {model: judge(envelopes, model, strategy) for model in MODELS}
             for strategy in strategies(envelopes)}
+
+
+def length(example):
+    """Of the story, by its case: transactions, then what had reached the medium."""
+    transactions = re.search(r":txns=(\d+)", example["case"])
+    return int(transactions[1]) if transactions else 0, example["case"].count("+")
+
+
+def counterexamples(envelopes):
+    """How those that must lose do, each by the shortest way that was found."""
+    shortest = {}
+    for envelope in envelopes:
+        for example in envelope.metrics.get("counterexamples", ()):
+            known = shortest.setdefault(example["strategy"], example)
+            shortest[example["strategy"]] = min(known, example, key=length)
+    return list(shortest.values())
+
+
+def words(verdict):
+    if verdict.state == "not run":
+        return "-"
+    count = (f"holds, {verdict.cases} cases" if verdict.state == "held" else
+             f"loses {verdict.violations} of {verdict.cases}")
+    return count + ("" if verdict.as_expected else " !")
+
+
+def lines(envelopes):
+    """The table for a terminal, and the counterexamples under it."""
+    by_strategy = table(envelopes)
+    if not by_strategy:
+        return
+    tried = [model for model in MODELS
+             if any(by_model[model].state != "not run" for by_model in by_strategy.values())]
+    rows = [("strategy", *tried)] + [(strategy, *(words(by_model[model]) for model in tried))
+                                     for strategy, by_model in by_strategy.items()]
+    for row in rows:
+        yield (f"{row[0]:<16}" + "".join(f"{word:<{WIDTH}}" for word in row[1:])).rstrip()
+    verdicts = itertools.chain(*(by_model.values() for by_model in by_strategy.values()))
+    if not all(verdict.as_expected for verdict in verdicts):
+        yield "!: not as it must be"
+    for example in counterexamples(envelopes):
+        yield ""
+        yield f"{example['strategy']} loses, as it must; the shortest way to it:"
+        yield from (f"  {line}" for line in example["what"].splitlines())
+        yield f"  replay: {example['replay']}"
