@@ -15,9 +15,9 @@
  * Checked by the model, every byte of every record: the table as it is after the engine has done
  * the same work in a child and is opened anew, before anything is timed; and again after that.
  *
- * Counters of a transaction, see engine_counts.h: calls, syncs, written_bytes; of the process:
- * peak_memory_bytes, private_memory_bytes. read_ns, write_ns: the median time of a transaction that
- * reads, or writes.
+ * Counters of a transaction, see engine_counts.h: calls, syncs, written_bytes, dirtied_bytes; of
+ * the process: peak_memory_bytes, private_memory_bytes. read_ns, write_ns: the median time of a
+ * transaction that reads, or writes.
  */
 #include <benchmark/benchmark.h>
 
@@ -81,6 +81,7 @@ void report_counts(benchmark::State &state, const engine_counts &counts)
     state.counters["calls"] = counts.calls;
     state.counters["syncs"] = counts.syncs;
     state.counters["written_bytes"] = counts.written_bytes;
+    state.counters["dirtied_bytes"] = counts.dirtied_bytes;
     state.counters["peak_memory_bytes"] = counts.peak_memory_bytes;
     state.counters["private_memory_bytes"] = counts.private_memory_bytes;
 }

@@ -16,8 +16,8 @@ constexpr unsigned limit_seconds = 120;
 
 /* Shared with the child. */
 struct report {
-    std::uint64_t written_bytes;
-    std::uint64_t peak_bytes, private_bytes;
+    std::uint64_t written_bytes, dirtied_bytes;
+    std::int64_t peak_bytes, private_bytes;
     char what[512];
 };
 
@@ -42,10 +42,14 @@ std::uint64_t number_in(const char *path, const std::string &key)
     throw std::runtime_error(std::string(path) + " has no " + key);
 }
 
-std::uint64_t status_bytes(const char *key)
+std::int64_t bytes_in(const char *path, const char *key)
 {
-    return number_in("/proc/self/status", key) * 1024;
+    return static_cast<std::int64_t>(number_in(path, key) * 1024);
 }
+
+constexpr const char *status = "/proc/self/status";
+constexpr const char *maps = "/proc/self/smaps_rollup";
+constexpr const char *io = "/proc/self/io";
 
 void forget_peak()
 {
@@ -64,18 +68,20 @@ void transact_all(const job &task, void *db)
 void count_in_child(const job &task)
 {
     forget_peak();
-    std::uint64_t resident = status_bytes("VmRSS:");
-    std::uint64_t own = status_bytes("RssAnon:");
+    std::int64_t resident = bytes_in(status, "VmRSS:");
+    std::int64_t own = bytes_in(maps, "Anonymous:");
     void *db = task.table->open(*task.setup);
     if (task.touch_step > 0)
         engine_must(table_touch(task.setup->of, db, task.work, task.touch_step));
-    std::uint64_t written = number_in("/proc/self/io", "write_bytes:");
+    std::uint64_t written = number_in(io, "wchar:");
+    std::uint64_t dirtied = number_in(io, "write_bytes:");
     traced_watch(true);
     transact_all(task, db);
     traced_watch(false);
-    task.out->written_bytes = number_in("/proc/self/io", "write_bytes:") - written;
-    task.out->peak_bytes = status_bytes("VmHWM:") - resident;
-    task.out->private_bytes = status_bytes("RssAnon:") - own;
+    task.out->written_bytes = number_in(io, "wchar:") - written;
+    task.out->dirtied_bytes = number_in(io, "write_bytes:") - dirtied;
+    task.out->peak_bytes = bytes_in(status, "VmHWM:") - resident;
+    task.out->private_bytes = bytes_in(maps, "Anonymous:") - own;
     engine_must(task.setup->of->close(db));
 }
 
@@ -118,6 +124,7 @@ engine_counts count_engine(const engine_table &table, const engine_setup &setup,
             each(counts.calls),
             each(counts.syncs),
             each(shared->written_bytes),
+            each(shared->dirtied_bytes),
             static_cast<double>(shared->peak_bytes),
             static_cast<double>(shared->private_bytes)};
 }

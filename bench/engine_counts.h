@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What an engine asks of the system for its transactions, counted in a traced child (traced.h),
- * apart from what is timed: system calls and syncs as they are made; bytes written as the kernel
- * accounts them to the process (write_bytes of /proc/self/io: pages of files made dirty, by calls
- * or by stores into a mapping; what the file system's journal adds is not among them); and memory,
- * as the growth of the resident set from before the table was opened: at its peak with all pages of
- * files that are mapped, and at the end what is the process's own.
+ * apart from what is timed. Exact: system calls and syncs as they are made, and the bytes that
+ * write calls carried (wchar of /proc/self/io), which are all that a file gets of an engine that
+ * does not store into a shared mapping. Of what stores there the kernel counts but the page cache
+ * that is made dirty (write_bytes), by calls as well and in whole folios, which may be more than
+ * what is written back. What the file system's journal adds is in neither. Memory is the growth of
+ * the resident set from before the table was opened: at its peak with all pages of files that are
+ * mapped (VmHWM), and at the end what is the process's own (smaps_rollup).
  */
 #ifndef TMF_BENCH_ENGINE_COUNTS_H
 #define TMF_BENCH_ENGINE_COUNTS_H
@@ -13,9 +15,9 @@
 #include "engine_table.h"
 
 struct engine_counts {
-    bool known;                                     /* false: children cannot be traced here */
-    double calls, syncs, written_bytes;             /* of one transaction */
-    double peak_memory_bytes, private_memory_bytes; /* of the process */
+    bool known;                                        /* false: children cannot be traced here */
+    double calls, syncs, written_bytes, dirtied_bytes; /* of one transaction */
+    double peak_memory_bytes, private_memory_bytes;    /* of the process */
 };
 
 /* Makes transactions [1, last] of `work`; the caller tells the model. Throws what went wrong. */

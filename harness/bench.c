@@ -83,6 +83,7 @@ static void print_counters(FILE *to, const json_t *row)
                                            "rest_us",
                                            "calls",
                                            "written_bytes",
+                                           "dirtied_bytes",
                                            "peak_memory_bytes",
                                            "private_memory_bytes",
                                            "read_ns",

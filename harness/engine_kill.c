@@ -123,7 +123,7 @@ static int run_all(const struct arguments *arguments, struct engine_stage *stage
         workloads++;
     for (size_t n = 0; engine_at(n); n++)
         count += is_named(engines, engine_at(n)->name) ? workloads : 0;
-    uint64_t cases_max = arguments->cases ? (arguments->cases + count - 1) / count : 0;
+    uint64_t cases_max = count ? (arguments->cases + count - 1) / count : 0;
     json_object_set_new(result_metrics(result), "runs", json_array());
     fprintf(result_text(result), "%-14s %-9s %7s %7s %10s %9s\n", "engine", "workload", "steps",
             "cases", "violations", "seconds");

@@ -120,7 +120,7 @@ static int find(const struct db *db, uint64_t key, unsigned char **out)
 
 static int read_record(void *at, uint64_t key, const void **out)
 {
-    unsigned char *record;
+    unsigned char *record = NULL;
     int error = find(at, key, &record);
     *out = record;
     return error;
@@ -144,11 +144,11 @@ static int insert(void *at, uint64_t key, const void *record)
 
 static int update(void *at, uint64_t key, size_t offset, const void *bytes, size_t size)
 {
-    unsigned char *record;
+    unsigned char *record = NULL;
     int error = find(at, key, &record);
     if (error == 0)
         error = log_range(record + offset, size);
-    if (error == 0)
+    if (error == 0 && record)
         memcpy(record + offset, bytes, size);
     return error;
 }
@@ -156,7 +156,7 @@ static int update(void *at, uint64_t key, size_t offset, const void *bytes, size
 static int erase(void *at, uint64_t key)
 {
     struct db *db = at;
-    unsigned char *record;
+    unsigned char *record = NULL;
     int error = find(db, key, &record);
     if (error)
         return error;

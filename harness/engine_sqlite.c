@@ -173,7 +173,7 @@ static int update(void *at, uint64_t key, size_t offset, const void *bytes, size
     unsigned char record[ENGINE_RECORD_MAX];
     const void *old = NULL;
     int error = read_record(db, key, &old);
-    if (error)
+    if (error || !old)
         return error;
     memcpy(record, old, db->record_size);
     memcpy(record + offset, bytes, size);

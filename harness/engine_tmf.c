@@ -142,7 +142,7 @@ static int declare(const struct db *db, void *at, size_t size)
 
 static int read_record(void *at, uint64_t key, const void **out)
 {
-    unsigned char *record;
+    unsigned char *record = NULL;
     int error = find(at, key, &record);
     *out = record;
     return error;
@@ -177,11 +177,11 @@ static int insert(void *at, uint64_t key, const void *record)
 static int update(void *at, uint64_t key, size_t offset, const void *bytes, size_t size)
 {
     struct db *db = at;
-    unsigned char *record;
+    unsigned char *record = NULL;
     int error = find(db, key, &record);
     if (error == 0)
         error = declare(db, record + offset, size);
-    if (error == 0)
+    if (error == 0 && record)
         memcpy(record + offset, bytes, size);
     return error;
 }
@@ -189,7 +189,7 @@ static int update(void *at, uint64_t key, size_t offset, const void *bytes, size
 static int erase(void *at, uint64_t key)
 {
     struct db *db = at;
-    unsigned char *record;
+    unsigned char *record = NULL;
     int error = find(db, key, &record);
     if (error)
         return error;
