@@ -81,6 +81,13 @@ static void print_counters(FILE *to, const json_t *row)
                                            "sync_us",
                                            "protect_us",
                                            "rest_us",
+                                           "calls",
+                                           "written_bytes",
+                                           "dirtied_bytes",
+                                           "peak_memory_bytes",
+                                           "private_memory_bytes",
+                                           "read_ns",
+                                           "write_ns",
                                            "bytes_per_second",
                                            "p50_ns",
                                            "p99_ns",
@@ -139,6 +146,8 @@ static void print_row(FILE *to, const json_t *rows, const json_t *row)
     else
         fprintf(to, " %8s", "-");
     print_counters(to, row);
+    if (row_text(row, "label")[0] != '\0')
+        fprintf(to, "  %s", row_text(row, "label"));
     fputc('\n', to);
 }
 
@@ -333,6 +342,7 @@ static int measure(const struct arguments *arguments, struct result *result, con
         judge(result, rows);
         print_table(result_text(result), rows);
         rows_summarize(result_text(result), rows);
+        rows_compare_engines(result_text(result), rows);
         json_object_update(result_metrics(result), found);
     }
     json_decref(found);
@@ -365,7 +375,8 @@ const struct command command_bench = {
         "Measures in --dir (default: the current directory, which should be on a disk). The\n"
         "spread is the standard deviation over the repetitions, by their mean; \"of limit\" is\n"
         "the multiple of what the disk takes for one write and one sync of as many pages. Where\n"
-        "indexes were measured at 10^5 free blocks, a table at the end compares them.\n"
+        "indexes were measured at 10^5 free blocks, a table at the end compares them; so does one\n"
+        "engines, where they were.\n"
         "Of traces: time, nodes and pages are those of one operation, \"malloc\" is the multiple\n"
         "of its time, \"of 100\" are the pages that 100 operations dirty together; rounding,\n"
         "metadata and their sum, lost, are shares of the bytes asked for at the peak, frag of\n"

@@ -40,4 +40,7 @@ double row_time_ns(const json_t *row);
  * 10^5 free blocks. */
 void rows_summarize(FILE *to, const json_t *rows);
 
+/* Prints how the peers compare, where engines were measured. */
+void rows_compare_engines(FILE *to, const json_t *rows);
+
 #endif

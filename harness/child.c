@@ -50,17 +50,22 @@ int child_start(int (*body)(void *context), void *context, unsigned limit_second
     _exit(body(context));
 }
 
-void child_wait(pid_t pid, struct child_end *out)
+void child_end_of(int status, struct child_end *out)
 {
-    int status = 0;
-    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-        ;
     *out = (struct child_end){.exited = WIFEXITED(status)};
     if (out->exited)
         out->code = WEXITSTATUS(status);
     else
         out->signal = WTERMSIG(status);
     out->timed_out = out->signal == SIGALRM;
+}
+
+void child_wait(pid_t pid, struct child_end *out)
+{
+    int status = 0;
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        ;
+    child_end_of(status, out);
 }
 
 int child_run(int (*body)(void *context), void *context, unsigned limit_seconds,

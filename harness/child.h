@@ -12,6 +12,10 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* How a child ended. */
 struct child_end {
     bool exited;    /* by itself, with `code`; else by `signal` */
@@ -24,6 +28,8 @@ struct child_end {
  * after `limit_seconds`. 0 or an errno. */
 int child_start(int (*body)(void *context), void *context, unsigned limit_seconds, pid_t *out);
 void child_wait(pid_t pid, struct child_end *out);
+/* The same from what waitpid(2) has said. */
+void child_end_of(int status, struct child_end *out);
 int child_run(int (*body)(void *context), void *context, unsigned limit_seconds,
               struct child_end *out);
 
@@ -57,5 +63,9 @@ int scratch_copy(const char *from, const char *to);
 
 /* Removes a folder with all that it holds. */
 void scratch_remove(const char *path);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -18,6 +18,7 @@
 #include <time.h>
 
 #include "faults/points.h"
+#include "harness/engine_kill.h"
 #include "harness/kill_case.h"
 #include "harness/progress.h"
 #include "harness/random.h"
@@ -58,11 +59,14 @@ struct campaign {
 static uint64_t transactions = TRANSACTIONS;
 static bool until_first;
 
-enum { KEY_TRANSACTIONS = 0x200, KEY_UNTIL_FIRST, KEY_PATIENCE };
+static const char *engines;
+
+enum { KEY_TRANSACTIONS = 0x200, KEY_UNTIL_FIRST, KEY_PATIENCE, KEY_ENGINE };
 static const struct argp_option options[] = {
     {"transactions", KEY_TRANSACTIONS, "NUMBER", 0, "of a life, from 1 to 1000 (12)", 0},
     {"patience", KEY_PATIENCE, "SECONDS", 0, "no child may take longer (20)", 0},
     {"until-first", KEY_UNTIL_FIRST, NULL, 0, "end with the first violation, not shrunk", 0},
+    {"engine", KEY_ENGINE, "A,B", 0, "peers in its place, see `tmf list engines`; or all", 0},
     {0},
 };
 
@@ -71,6 +75,8 @@ static bool take(int key, const char *value)
     char *end;
     if (key == KEY_UNTIL_FIRST)
         return until_first = true;
+    if (key == KEY_ENGINE)
+        return *(engines = value) != 0;
     if (key == KEY_PATIENCE)
         return kill_take_patience(value);
     transactions = strtoull(value, &end, 10);
@@ -372,6 +378,8 @@ static void run_all(const struct arguments *arguments, struct kill_stage *stage,
 static int kill_run(const struct arguments *arguments)
 {
     struct kill_stage stage;
+    if (engines)
+        return engine_kill_run(arguments, engines, transactions, kill_patience);
     if (kill_switch_on(arguments) != STATUS_HELD)
         return STATUS_CANNOT;
     int error = kill_stage_make(arguments->dir, &stage);
@@ -398,7 +406,9 @@ const struct command command_kill = {
     .text = "A child works on a storage and is killed: at every hit of every point (`tmf list "
             "points`), in recovery, and at random instants. What it left must hold exactly what "
             "was committed. --cases bounds the cases, --time the seconds, of all combinations "
-            "together; without either every hit is tried once, and 100 random instants.",
+            "together; without either every hit is tried once, and 100 random instants. With "
+            "--engine the work is that on tables of records (ycsb, bank, pages, turnover), by that "
+            "engine; a death is at one of its system calls, or between two operations.",
     .takes = TAKES_CAMPAIGN,
     .options = options,
     .take = take,

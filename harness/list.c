@@ -5,6 +5,7 @@
 #include "faults/mutants.h"
 #include "faults/points.h"
 #include "harness/command.h"
+#include "harness/engine.h"
 #include "harness/strategy.h"
 #include "harness/workload.h"
 
@@ -33,13 +34,12 @@ static const char *workload_about(size_t n)
 
 static const char *engine_name(size_t n)
 {
-    return n == 0 ? "tmf" : NULL;
+    return engine_at(n) ? engine_at(n)->name : NULL;
 }
 
 static const char *engine_about(size_t n)
 {
-    (void)n;
-    return "this library";
+    return engine_at(n)->about;
 }
 
 static const char *mutant_name(size_t n)

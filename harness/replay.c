@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "harness/engine_kill.h"
 #include "harness/error_case.h"
 #include "harness/explore.h"
 #include "harness/power_campaign.h"
@@ -134,6 +135,8 @@ static int replay_run(const struct arguments *arguments)
         return STATUS_CANNOT;
     if (power_case_parse(name, &power))
         return replay_power(arguments, &power);
+    if (engine_kill_is_case(name))
+        return engine_kill_replay(arguments, name);
     if (explore_is_case(name))
         return explore_replay(arguments, name);
     if (!parse(name, &replayed))

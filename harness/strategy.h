@@ -8,6 +8,10 @@
 
 #include "txn/tmf.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 tmf_survival strategy_survives(const char *name);
 /* "nothing", "kill", "power". */
 const char *strategy_survives_text(const char *name);
@@ -19,5 +23,9 @@ bool strategy_is_available(const char *name, char *missing, size_t size);
 
 /* The one of a storage that is opened without naming any. */
 const char *strategy_default(void);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

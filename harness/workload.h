@@ -17,6 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "harness/compare.h"
 #include "harness/workload_cut.h"
 #include "txn/tmf.h"
 
@@ -29,11 +30,6 @@ struct view {
     const void *root;
     const unsigned char *arena;
     size_t arena_size; /* bytes */
-};
-
-/* The first thing that was not as it must be, as a sentence. */
-struct difference {
-    char what[512];
 };
 
 /* A block as the one who allocated it knows it. */
@@ -146,12 +142,5 @@ const char *error_text(int error);
  */
 void *workload_declare(struct workload_writer *writer, void *at, size_t size);
 bool view_holds(const struct view *view, const void *at, size_t size);
-bool differs(struct difference *out, const char *format, ...)
-    __attribute__((format(printf, 2, 3))); /* fills `out`, returns false */
-/* Compares bytes; the difference is "WHAT: byte 17 is 0x00, must be 0xff". */
-bool bytes_equal(const void *is, const void *must, size_t size, struct difference *out,
-                 const char *what);
-/* Fills with bytes of (seed, k, which). */
-void fill_pattern(void *to, size_t size, uint64_t seed, uint64_t k, uint64_t which);
 
 #endif
