@@ -192,8 +192,11 @@ struct competitor {
 static void *compete(void *context)
 {
     const struct competitor *one = context;
-    struct contend self = {0};
-    contest_compete(one->member, one->number, one->storage, &self);
+    struct contend self = {.storage = one->storage};
+    if (!contest_join(one->member, one->number, &self))
+        return NULL;
+    contend_run(&self);
+    contest_part(&self);
     return NULL;
 }
 
