@@ -149,7 +149,7 @@ static void count_wait(struct contend *self, uint64_t wait_ns, struct mishaps be
 {
     struct waits *waits = self->board->waits;
     struct mishaps now = mishaps_of(self->board);
-    waits_add(&waits[WAIT_ANY], wait_ns);
+    waits_add(&waits[WAIT_ALL], wait_ns);
     waits_add(&waits[self->writes ? WAIT_WRITE : WAIT_READ], wait_ns);
     if (now.kills != before.kills)
         waits_add(&waits[WAIT_KILL], wait_ns);

@@ -57,7 +57,7 @@ struct contender {
 /* All waits for the lock; again by who waits; again those during which a lock holder was killed, or
  * stopped; the time from the kill of a holder to the next one inside; and how long it was held. */
 enum wait_kind {
-    WAIT_ANY,
+    WAIT_ALL,
     WAIT_READ,
     WAIT_WRITE,
     WAIT_KILL,

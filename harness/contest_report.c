@@ -7,7 +7,7 @@
 #define REPLAY_NOTE "the replay repeats the conditions, not the instant: run it several times"
 
 static const char *const kind_names[WAIT_KINDS] = {
-    [WAIT_ANY] = "all",
+    [WAIT_ALL] = "all",
     [WAIT_READ] = "of readers",
     [WAIT_WRITE] = "of writers",
     [WAIT_KILL] = "a lock holder was killed meanwhile",
@@ -62,7 +62,7 @@ static void append_run(struct result *result, const struct contest *contest, dou
 {
     const struct workload_place *place = &contest->place;
     const struct board *board = contest->board;
-    const struct waits *waits = &board->waits[WAIT_ANY];
+    const struct waits *waits = &board->waits[WAIT_ALL];
     const struct {
         const char *key;
         uint64_t count;

@@ -14,16 +14,20 @@
 
 #include "harness/contest.h"
 #include "harness/crew.h"
+#include "harness/explore_report.h"
 #include "harness/kill_case.h"
 #include "harness/strategy.h"
 #include "harness/trouble.h"
 
-static uint64_t processes = 8;
+static uint64_t processes; /* 0: not given */
 static double reader_share = 0.5;
 static uint64_t transactions;
 static struct trouble_goals goals;
 static double patience_seconds;
 static bool is_mixed, calls_fail;
+static struct exploration schedules = {
+    .visits = 3, .depth = 3, .preemptions = 1, .processes = true, .deaths = true};
+static bool is_scheduled;
 
 enum {
     KEY_PROCESSES = 0x200,
@@ -36,7 +40,8 @@ enum {
     KEY_FAULTS
 };
 static const struct argp_option options[] = {
-    {"processes", KEY_PROCESSES, "NUMBER", 0, "that contend, from 2 to 256 (8)", 0},
+    {"processes", KEY_PROCESSES, "NUMBER", 0, "that contend, from 2 to 256 (8; under a schedule 3)",
+     0},
     {"readers", KEY_READERS, "SHARE", 0, "of them that read, from 0 to 1 (0.5); one writes", 0},
     {"kills", KEY_KILLS, "NUMBER", 0, "processes to be killed (12; with --time 10 a second)", 0},
     {"stops", KEY_STOPS, "NUMBER", 0, "times that one is stopped for a while (likewise)", 0},
@@ -45,6 +50,7 @@ static const struct argp_option options[] = {
     {"patience", KEY_PATIENCE, "SECONDS", 0, "nobody may stand still for longer (30)", 0},
     {"transactions", KEY_TRANSACTIONS, "NUMBER", 0,
      "end after so many and all kills (1000 without --time)", 0},
+    SCHEDULE_OPTIONS,
     {0},
 };
 
@@ -71,8 +77,10 @@ static bool take(int key, const char *value)
         return is_mixed = true;
     case KEY_FAULTS:
         return calls_fail = true;
-    default:
+    case KEY_TRANSACTIONS:
         return parse_count(value, 1, UINT64_MAX, &transactions);
+    default:
+        return schedules_take(key, value, &schedules, &is_scheduled);
     }
 }
 
@@ -134,13 +142,22 @@ static int run(const struct arguments *arguments)
         return command_fail(arguments, STATUS_USAGE,
                             "beside a strategy that survives nothing no other can keep its word: "
                             "leave it out of --mixed");
+    if (processes == 0)
+        processes = is_scheduled ? 3 : 8;
+    size_t reading = (size_t)((double)processes * reader_share + 0.5);
+    if (reading >= processes)
+        reading = processes - 1;
+    if (is_scheduled) {
+        schedules.readers = reading;
+        schedules.writers = processes - reading;
+        return schedules_run(arguments, &schedules);
+    }
     if (kill_switch_on(arguments) != STATUS_HELD)
         return STATUS_CANNOT;
     if (trouble_init(&goals) != 0 || crew_init(calls_fail) != 0)
         return command_fail(arguments, STATUS_CANNOT, "no memory");
-    size_t reading = (size_t)((double)processes * reader_share + 0.5);
     contest = (struct contest){
-        .readers = reading < processes ? reading : processes - 1,
+        .readers = reading,
         .processes = processes,
         .transactions = transactions,
         .patience_seconds = patience_seconds,
