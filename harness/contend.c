@@ -11,7 +11,8 @@
 #include "harness/random.h"
 
 #define TIMEOUT_NS  UINT64_C(1000000)
-#define COMMITS_MAX 3 /* transactions of one visit */
+#define PAUSE_NS    UINT64_C(500000000) /* between two looks: the watch was kept from it */
+#define COMMITS_MAX 3                   /* transactions of one visit */
 
 /* One in so many visits begins without waiting, is checked against a second begin, is dropped. */
 #define MANNER_PERIOD 4
@@ -397,8 +398,12 @@ static const char *state_name(int state)
 void watch_look(struct watch *watch, struct board *board, uint64_t patience_ns)
 {
     uint64_t now_ns = clock_ns();
+    uint64_t pause_ns = watch->looked_ns ? now_ns - watch->looked_ns : 0;
+    watch->looked_ns = now_ns;
     for (size_t n = 0; n < board->contender_count; n++) {
         const struct contender *one = &board->contenders[n];
+        if (pause_ns > PAUSE_NS && watch->since_ns[n])
+            watch->since_ns[n] += pause_ns;
         uint64_t steps = atomic_load(&one->steps);
         int state = atomic_load(&one->state);
         if (watch->since_ns[n] == 0 || steps != watch->steps[n] || state == CONTENDER_DONE) {

@@ -159,9 +159,11 @@ int contend_store_wrongly(struct contend *self, const struct visit *visit);
 /* Who stands still. */
 struct watch {
     uint64_t steps[CONTENDERS_MAX], since_ns[CONTENDERS_MAX];
+    uint64_t looked_ns;
 };
 
-/* Notes a violation when a contender that is not done made no step for so long. Call it often. */
+/* Notes a violation when a contender that is not done made no step for so long. Call it often: a
+ * long time without a look, as when all of us are stopped, counts for nobody. */
 void watch_look(struct watch *watch, struct board *board, uint64_t patience_ns);
 
 #endif

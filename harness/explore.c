@@ -15,9 +15,10 @@
 #include "harness/random.h"
 #include "harness/strategy.h"
 
-#define STEPS_MAX     UINT64_C(2000000)
-#define LIMIT_SECONDS 60u               /* for one run; it takes milliseconds */
-#define SEEN_MAX      ((size_t)1 << 20) /* different interleavings that are told apart */
+#define GENERATIONS_MOST 3 /* of readers that get in before a writer that waits */
+#define STEPS_MAX        UINT64_C(2000000)
+#define LIMIT_SECONDS    60u               /* for one run; it takes milliseconds */
+#define SEEN_MAX         ((size_t)1 << 20) /* different interleavings that are told apart */
 
 enum { HELD = 0, VIOLATED = 1 };
 
@@ -200,6 +201,9 @@ static int run_one(void)
     count_run();
     if (schedule_outcome()->diverged)
         board_violate(job.board, "the choices are not to be had: has the code changed since?");
+    if (job.board->generations_max > GENERATIONS_MOST)
+        board_violate(job.board, "a writer waited for %llu generations of readers",
+                      (unsigned long long)job.board->generations_max);
     if (job.board->violations == 0)
         return HELD;
     snprintf(job.out->what, sizeof(job.out->what), "%s", job.board->what);

@@ -3,7 +3,8 @@
  * Threads under a schedule (faults/schedule.h): a few readers and writers, each with a few visits,
  * over a fresh copy of one storage, again and again, each time in another interleaving; by seeds,
  * or all that there are with so many preemptions. contend.h has the rules that each of them checks;
- * and nobody waits for ever, which a schedule knows without a clock.
+ * and nobody waits for ever, which a schedule knows without a clock, nor a writer for more than
+ * three generations of readers.
  *
  * A case as text, which `tmf replay` takes:
  *
