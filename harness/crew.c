@@ -75,7 +75,7 @@ static const struct faults_row *armed;
 /* Not those that lose what is dirty: another process's pages would be lost too. */
 static const struct faults_row *draw_row(const struct life *life, uint64_t turn)
 {
-    size_t count = 0;
+    size_t count = 1;
     const struct faults_row *row;
     while (faults_row_at(count))
         count++;

@@ -54,10 +54,10 @@ static struct plan {
     enum trouble_plan which;
     const struct mishap *mishap;
     struct member *victim;
-    uint64_t life;          /* of the victim */
-    uint64_t due_ns;        /* when DUE strikes, STOPPED ends, LAID gives up */
-    uint64_t laid, made;    /* so many so far */
-    uint64_t points_at_lay; /* kills at points by then */
+    uint64_t life;        /* of the victim */
+    uint64_t due_ns;      /* when DUE strikes, STOPPED ends, LAID gives up */
+    uint64_t laid, made;  /* so many so far */
+    uint64_t point_kills; /* so many of those at points were counted */
 } plans[TROUBLE_PLANS];
 
 int trouble_init(const struct trouble_goals *wanted)
@@ -179,7 +179,6 @@ static void lay(const struct contest *contest, struct plan *plan)
     plan->mishap = &mishaps[plan->which].at[n];
     plan->state = PLAN_LAID;
     plan->due_ns = clock_ns() + GIVE_UP_NS;
-    plan->points_at_lay = atomic_load(&trouble->point_kills);
     if (plan->mishap->way == BY_TRAP)
         atomic_store(&trouble->traps[plan->which].laid, (int)n + 1);
     else if (plan->mishap->way == BY_POINT)
@@ -219,35 +218,29 @@ static void look_into_trap(struct contest *contest, struct plan *plan)
 /* Whoever hit the point has died. */
 static void look_at_point(struct contest *contest, struct plan *plan)
 {
-    if (atomic_load(&trouble->point_kills) == plan->points_at_lay)
+    uint64_t died = atomic_load(&trouble->point_kills) - plan->point_kills;
+    if (died == 0)
         return;
-    contest->kills_made++;
-    plan->made++;
+    plan->point_kills += died;
+    contest->kills_made += died;
+    plan->made += died;
     plan->state = PLAN_IDLE;
 }
 
-/* Of what was laid; a victim that was caught meanwhile is found by the next look. */
+/* Who was about to be caught meanwhile is found by a later look, or was killed on the way. */
 static void give_up(struct plan *plan)
 {
-    int laid = atomic_load(&trouble->traps[plan->which].laid);
-    size_t point = atomic_load(&trouble->deadly_point);
-    bool taken_back = true;
-    if (plan->mishap->way == BY_TRAP)
-        taken_back =
-            laid && atomic_compare_exchange_strong(&trouble->traps[plan->which].laid, &laid, 0);
-    else if (plan->mishap->way == BY_POINT && point)
-        taken_back = atomic_compare_exchange_strong(&trouble->deadly_point, &point, 0);
-    if (taken_back)
-        plan->state = PLAN_IDLE;
+    atomic_store(&trouble->traps[plan->which].laid, 0);
+    if (plan->mishap->way == BY_POINT)
+        atomic_store(&trouble->deadly_point, 0);
+    plan->state = PLAN_IDLE;
 }
 
 static void look_for_victim(struct contest *contest, struct plan *plan)
 {
-    if (plan->mishap->way == BY_TRAP)
-        look_into_trap(contest, plan);
-    else if (plan->mishap->way == BY_POINT)
+    if (plan->mishap->way == BY_POINT)
         look_at_point(contest, plan);
-    else
+    else if (plan->mishap->way == BY_STATE)
         look_for_state(contest, plan);
     if (plan->state == PLAN_LAID && clock_ns() >= plan->due_ns)
         give_up(plan);
@@ -309,6 +302,8 @@ static bool pursue(struct contest *contest, struct plan *plan)
     double due = (double)(plan->made + 1) / (double)(goal + 1);
     if (plan->state == PLAN_IDLE && plan->made < goal && progress >= due && !ends)
         lay(contest, plan);
+    if (plan->state == PLAN_IDLE || plan->state == PLAN_LAID)
+        look_into_trap(contest, plan);
     if (plan->state == PLAN_LAID)
         look_for_victim(contest, plan);
     if (plan->state == PLAN_DUE && clock_ns() >= plan->due_ns)
