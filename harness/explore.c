@@ -171,7 +171,7 @@ static void count_run(void)
 /* An enum status of the child, or an errno. */
 static int run_one(void)
 {
-    tmf_storage *storage;
+    tmf_storage *storage = NULL;
     memset(job.board, 0, sizeof(*job.board));
     job.board->contender_count = thread_count();
     job.board->reader_count = job.what->readers;
@@ -196,7 +196,7 @@ static int run_one(void)
         board_raise(&job.board->size_min, tmf_size(storage));
         compete_all(storage);
     }
-    if (!job.what->processes || job.board->violations == 0)
+    if (storage)
         check_end(storage);
     count_run();
     if (schedule_outcome()->diverged)
