@@ -16,7 +16,7 @@
 #define GROWTH_PERIOD  4 /* one in so many openings is larger, */
 #define GROWTH_BYTES   ((size_t)64 << 10)
 #define GROWTHS_MAX    16 /* so many times */
-#define REFUSAL_PERIOD 4
+#define REFUSAL_PERIOD 2
 #define FORK_PERIOD    64 /* visits */
 #define FAULT_PERIOD   4
 #define FAULT_USES     24 /* of the call, until it fails */
