@@ -16,6 +16,7 @@ void register_txn_alloc_benchmarks(const folder &where);
 void register_txn_benchmarks(const folder &where);
 void register_floor_benchmarks(const folder &where);
 void register_read_benchmarks(const folder &where);
+void register_lock_benchmarks(const folder &where);
 void register_group_benchmarks(const folder &where);
 void register_split_benchmarks(const folder &where);
 void register_open_benchmarks(const folder &where);

@@ -79,6 +79,7 @@ void register_what_has_no_instructions(const folder &where)
     register_txn_benchmarks(where);
     register_floor_benchmarks(where);
     register_read_benchmarks(where);
+    register_lock_benchmarks(where);
     register_group_benchmarks(where);
     register_split_benchmarks(where);
     register_open_benchmarks(where);

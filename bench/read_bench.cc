@@ -5,16 +5,22 @@
  * holds a reader, so that the process keeps its lock. read/begin_end/exclusive: alone, with
  * TMF_EXCLUSIVE, where the process keeps its lock from open to close.
  *
+ * read/threads:T/pages:P: the time of a read that looks at P pages, where T threads read at once:
+ * with 2 on two processors it would be half of that with 1, if they did not hinder each other.
+ *
  * Held fixed: the default strategy, no writer, the number of reads. The clock is read once for
  * `reads_at_once` of them. Checked: every result.
  */
 #include <benchmark/benchmark.h>
 
+#include <atomic>
 #include <chrono>
 #include <exception>
 #include <future>
 #include <optional>
+#include <stdexcept>
 #include <thread>
+#include <vector>
 
 #include "bench.h"
 #include "storage.h"
@@ -85,6 +91,55 @@ void measure_reads(benchmark::State &state, const folder &where, unsigned flags,
     }
 }
 
+/* ---- threads beside each other */
+
+constexpr int reads_of_thread = 2000;
+
+void read_many(storage &store, std::size_t pages, std::atomic<std::uint64_t> &sum)
+{
+    std::uint64_t own = 0;
+    for (int i = 0; i < reads_of_thread; i++) {
+        tmf_reader *reader = nullptr;
+        if (tmf_read_begin(store.handle, &reader) != 0)
+            return; /* the sum tells */
+        for (std::size_t page = 0; page < pages; page++)
+            own += store.number(page) & 1;
+        own++;
+        tmf_read_end(reader);
+    }
+    sum += own;
+}
+
+double seconds_of_threads(storage &store, unsigned count, std::size_t pages, std::uint64_t expected)
+{
+    std::vector<std::thread> threads;
+    std::atomic<std::uint64_t> sum{0};
+    auto start = std::chrono::steady_clock::now();
+    for (unsigned n = 0; n < count; n++)
+        threads.emplace_back([&] { read_many(store, pages, sum); });
+    for (std::thread &each : threads)
+        each.join();
+    std::chrono::duration<double> spent = std::chrono::steady_clock::now() - start;
+    if (sum != count * expected)
+        throw std::runtime_error("not every read saw every page");
+    return spent.count() / (count * reads_of_thread);
+}
+
+void read_beside(benchmark::State &state, const folder *where)
+{
+    auto count = static_cast<unsigned>(state.range(0));
+    auto pages = static_cast<std::size_t>(state.range(1));
+    try {
+        storage store(*where, nullptr);
+        std::atomic<std::uint64_t> expected{0};
+        read_many(store, pages, expected);
+        while (state.KeepRunning())
+            state.SetIterationTime(seconds_of_threads(store, count, pages, expected));
+    } catch (const std::exception &failure) {
+        state.SkipWithError(failure.what());
+    }
+}
+
 void read_begin_end(benchmark::State &state, const folder *where, unsigned flags, bool beside)
 {
     try {
@@ -106,4 +161,9 @@ void register_read_benchmarks(const folder &where)
     add("read/begin_end/alone", 0, false);
     add("read/begin_end/beside_reader", 0, true);
     add("read/begin_end/exclusive", TMF_EXCLUSIVE, false);
+    benchmark::RegisterBenchmark("read", read_beside, &where)
+        ->ArgNames({"threads", "pages"})
+        ->ArgsProduct({{1, 2}, {0, 10, 1000}})
+        ->UseManualTime()
+        ->Iterations(8);
 }

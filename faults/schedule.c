@@ -7,8 +7,11 @@
 
 #include <errno.h>
 #include <semaphore.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "faults/points.h"
 
@@ -32,7 +35,7 @@ struct change {
     unsigned thread, what;
 };
 
-static struct {
+static struct world {
     const struct schedule_plan *plan;
     struct schedule_outcome outcome;
     struct thread threads[SCHEDULE_THREADS_MAX];
@@ -43,7 +46,7 @@ static struct {
     uint64_t changes_at[SCHEDULE_DEPTH_MAX];
     struct change changes[CHANGES_KEPT];
     uint64_t change_count;
-} world;
+} of_threads, *world = &of_threads; /* or, of processes, memory that they share */
 
 static _Thread_local unsigned me; /* the thread's number, plus one; 0: takes no part */
 
@@ -51,7 +54,7 @@ static _Thread_local unsigned me; /* the thread's number, plus one; 0: takes no 
 
 static uint64_t draw(uint64_t number)
 {
-    uint64_t x = (world.plan->seed + 1) * HASH_MULTIPLY + number;
+    uint64_t x = (world->plan->seed + 1) * HASH_MULTIPLY + number;
     x = (x ^ (x >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
     x = (x ^ (x >> 27)) * UINT64_C(0x94d049bb133111eb);
     return x ^ (x >> 31);
@@ -60,20 +63,20 @@ static uint64_t draw(uint64_t number)
 /* Priorities are a permutation, above those of the changes. */
 static void draw_priorities(void)
 {
-    for (unsigned n = 0; n < world.count; n++) {
+    for (unsigned n = 0; n < world->count; n++) {
         unsigned other = (unsigned)(draw(n) % (n + 1));
-        world.threads[n].priority = world.threads[other].priority;
-        world.threads[other].priority = (int64_t)SCHEDULE_DEPTH_MAX + n;
+        world->threads[n].priority = world->threads[other].priority;
+        world->threads[other].priority = (int64_t)SCHEDULE_DEPTH_MAX + n;
     }
-    for (unsigned n = 0; n + 1 < world.plan->depth; n++)
-        world.changes_at[n] = 1 + draw(SCHEDULE_THREADS_MAX + n) % (world.plan->length + 1);
+    for (unsigned n = 0; n + 1 < world->plan->depth; n++)
+        world->changes_at[n] = 1 + draw(SCHEDULE_THREADS_MAX + n) % (world->plan->length + 1);
 }
 
 /* ---- who goes on */
 
 static bool can_go_on(struct thread *thread)
 {
-    if (thread->state == WAITING && thread->until_ns <= world.now_ns) {
+    if (thread->state == WAITING && thread->until_ns <= world->now_ns) {
         thread->state = READY;
         thread->timed_out = true;
     }
@@ -83,21 +86,21 @@ static bool can_go_on(struct thread *thread)
 static bool pass_time(void)
 {
     uint64_t first = SCHEDULE_FOREVER;
-    for (unsigned n = 0; n < world.count; n++) {
-        const struct thread *thread = &world.threads[n];
+    for (unsigned n = 0; n < world->count; n++) {
+        const struct thread *thread = &world->threads[n];
         if (thread->state == WAITING && thread->until_ns < first)
             first = thread->until_ns;
     }
-    world.now_ns = first;
+    world->now_ns = first;
     return first != SCHEDULE_FOREVER;
 }
 
 static unsigned pick_by_priority(void)
 {
     unsigned best = NOBODY;
-    for (unsigned n = 0; n < world.count; n++) {
-        if (can_go_on(&world.threads[n]) &&
-            (best == NOBODY || world.threads[n].priority > world.threads[best].priority))
+    for (unsigned n = 0; n < world->count; n++) {
+        if (can_go_on(&world->threads[n]) &&
+            (best == NOBODY || world->threads[n].priority > world->threads[best].priority))
             best = n;
     }
     return best;
@@ -105,8 +108,8 @@ static unsigned pick_by_priority(void)
 
 static unsigned choose(const unsigned *from, unsigned count, bool is_free)
 {
-    struct schedule_outcome *out = &world.outcome;
-    const struct schedule_plan *plan = world.plan;
+    struct schedule_outcome *out = &world->outcome;
+    const struct schedule_plan *plan = world->plan;
     if (count < 2 || out->decision_count == SCHEDULE_DECISIONS_MAX)
         return count ? from[0] : NOBODY;
     size_t n = out->decision_count++;
@@ -124,11 +127,11 @@ static unsigned pick_by_choice(bool gives_way)
 {
     unsigned all[SCHEDULE_THREADS_MAX];
     unsigned count = 0;
-    bool is_first = world.change_count == 0;
-    bool is_free = is_first || gives_way || !can_go_on(&world.threads[world.current]);
-    for (unsigned n = gives_way ? 1 : 0; n < world.count + (gives_way ? 1 : 0); n++) {
-        unsigned thread = (world.current + n) % world.count;
-        if (can_go_on(&world.threads[thread]))
+    bool is_first = world->change_count == 0;
+    bool is_free = is_first || gives_way || !can_go_on(&world->threads[world->current]);
+    for (unsigned n = gives_way ? 1 : 0; n < world->count + (gives_way ? 1 : 0); n++) {
+        unsigned thread = (world->current + n) % world->count;
+        if (can_go_on(&world->threads[thread]))
             all[count++] = thread;
     }
     return choose(all, count, is_free);
@@ -136,13 +139,13 @@ static unsigned pick_by_choice(bool gives_way)
 
 static unsigned pick(bool gives_way)
 {
-    return world.plan->by_choice ? pick_by_choice(gives_way) : pick_by_priority();
+    return world->plan->by_choice ? pick_by_choice(gives_way) : pick_by_priority();
 }
 
 static bool all_left(void)
 {
-    for (unsigned n = 0; n < world.count; n++) {
-        if (world.threads[n].state != LEFT)
+    for (unsigned n = 0; n < world->count; n++) {
+        if (world->threads[n].state != LEFT)
             return false;
     }
     return true;
@@ -152,13 +155,13 @@ static bool all_left(void)
 
 static void note_turn(unsigned next)
 {
-    uint64_t *hash = &world.outcome.hash;
-    *hash = (*hash ^ (world.what[next] * SCHEDULE_THREADS_MAX + next + 1)) * HASH_MULTIPLY;
+    uint64_t *hash = &world->outcome.hash;
+    *hash = (*hash ^ (world->what[next] * SCHEDULE_THREADS_MAX + next + 1)) * HASH_MULTIPLY;
     *hash ^= *hash >> 32;
-    if (next == world.current && world.change_count > 0)
+    if (next == world->current && world->change_count > 0)
         return;
-    world.changes[world.change_count++ % CHANGES_KEPT] = (struct change){next, world.what[next]};
-    world.current = next;
+    world->changes[world->change_count++ % CHANGES_KEPT] = (struct change){next, world->what[next]};
+    world->current = next;
 }
 
 /* Gives the turn on; NOBODY is left to take it when all have left. */
@@ -167,7 +170,7 @@ static unsigned next_turn(bool gives_way)
     unsigned next = pick(gives_way);
     if (next == NOBODY && !all_left()) {
         if (!pass_time())
-            world.plan->on_stuck("all threads wait for each other");
+            world->plan->on_stuck("all threads wait for each other");
         next = pick(gives_way);
     }
     if (next != NOBODY)
@@ -187,31 +190,33 @@ static void give_turn(bool gives_way)
     unsigned next = next_turn(gives_way);
     if (next == self)
         return;
-    (void)sem_post(&world.threads[next].turn);
-    await_turn(&world.threads[self]);
+    (void)sem_post(&world->threads[next].turn);
+    await_turn(&world->threads[self]);
 }
 
 static void count_step(unsigned what)
 {
-    struct schedule_outcome *out = &world.outcome;
-    const struct schedule_plan *plan = world.plan;
-    struct thread *self = &world.threads[me - 1];
+    struct schedule_outcome *out = &world->outcome;
+    const struct schedule_plan *plan = world->plan;
+    struct thread *self = &world->threads[me - 1];
     out->steps++;
-    world.what[me - 1] = what;
-    world.now_ns += STEP_NS;
+    world->what[me - 1] = what;
+    world->now_ns += STEP_NS;
     if (out->steps > plan->steps_max)
         plan->on_stuck("there is no end");
     for (unsigned n = 0; n + 1 < plan->depth; n++) {
-        if (world.changes_at[n] == out->steps)
+        if (world->changes_at[n] == out->steps)
             self->priority = (int64_t)n;
     }
     if (what == SCHEDULE_YIELD)
-        self->priority = --world.lowest;
+        self->priority = --world->lowest;
+    if (out->steps == plan->dies_at)
+        kill(getpid(), SIGKILL);
 }
 
 void schedule_step(unsigned what)
 {
-    if (!me || (what >= SCHEDULE_POINT && world.plan->coarse))
+    if (!me || (what >= SCHEDULE_POINT && world->plan->coarse))
         return;
     count_step(what);
     give_turn(what == SCHEDULE_YIELD);
@@ -224,7 +229,7 @@ static void on_point(size_t point)
 
 bool schedule_wait(const void *thing, uint64_t until_ns)
 {
-    struct thread *self = &world.threads[me - 1];
+    struct thread *self = &world->threads[me - 1];
     self->state = WAITING;
     self->thing = thing;
     self->until_ns = until_ns;
@@ -235,26 +240,26 @@ bool schedule_wait(const void *thing, uint64_t until_ns)
 
 void schedule_wake(const void *thing)
 {
-    for (unsigned n = 0; n < world.count; n++) {
-        if (world.threads[n].state == WAITING && world.threads[n].thing == thing)
-            world.threads[n].state = READY;
+    for (unsigned n = 0; n < world->count; n++) {
+        if (world->threads[n].state == WAITING && world->threads[n].thing == thing)
+            world->threads[n].state = READY;
     }
 }
 
 void schedule_will_wait(void)
 {
-    if (world.plan->on_wait)
-        world.plan->on_wait();
+    if (world->plan->on_wait)
+        world->plan->on_wait();
 }
 
 uint64_t schedule_now_ns(void)
 {
-    return world.now_ns;
+    return world->now_ns;
 }
 
 bool schedule_choose_next(unsigned preemptions, struct schedule_decision *choices, size_t *count)
 {
-    const struct schedule_outcome *outcome = &world.outcome;
+    const struct schedule_outcome *outcome = &world->outcome;
     unsigned taken_off = 0;
     size_t next = SIZE_MAX;
     for (size_t n = 0; n < outcome->decision_count; n++) {
@@ -277,44 +282,66 @@ bool schedule_choose_next(unsigned preemptions, struct schedule_decision *choice
 void schedule_begin(const struct schedule_plan *plan, unsigned threads)
 {
     faults_points_watch(on_point);
-    memset(&world.threads, 0, sizeof(world.threads));
-    memset(&world.what, 0, sizeof(world.what));
-    world.plan = plan;
-    world.count = threads;
-    world.current = 0;
-    world.now_ns = STEP_NS;
-    world.lowest = 0;
-    world.change_count = 0;
-    world.outcome.steps = world.outcome.hash = world.outcome.decision_count = 0;
-    world.outcome.diverged = false;
+    memset(&world->threads, 0, sizeof(world->threads));
+    memset(&world->what, 0, sizeof(world->what));
+    world->plan = plan;
+    world->count = threads;
+    world->current = 0;
+    world->now_ns = STEP_NS;
+    world->lowest = 0;
+    world->change_count = 0;
+    world->outcome.steps = world->outcome.hash = world->outcome.decision_count = 0;
+    world->outcome.diverged = false;
     for (unsigned n = 0; n < threads; n++)
-        (void)sem_init(&world.threads[n].turn, 0, 0);
+        (void)sem_init(&world->threads[n].turn, world != &of_threads, 0);
     draw_priorities();
+}
+
+int schedule_share(void)
+{
+    void *shared =
+        mmap(NULL, sizeof(*world), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (shared == MAP_FAILED)
+        return errno;
+    world = shared;
+    return 0;
 }
 
 void schedule_go(void)
 {
-    (void)sem_post(&world.threads[next_turn(false)].turn);
+    (void)sem_post(&world->threads[next_turn(false)].turn);
 }
 
 const struct schedule_outcome *schedule_outcome(void)
 {
-    return &world.outcome;
+    return &world->outcome;
 }
 
 void schedule_join(unsigned thread)
 {
-    await_turn(&world.threads[thread]);
+    await_turn(&world->threads[thread]);
     me = thread + 1;
 }
 
 void schedule_leave(void)
 {
-    world.threads[me - 1].state = LEFT;
+    world->threads[me - 1].state = LEFT;
     unsigned next = next_turn(false);
     me = 0;
     if (next != NOBODY)
-        (void)sem_post(&world.threads[next].turn);
+        (void)sem_post(&world->threads[next].turn);
+}
+
+void schedule_bury(unsigned thread)
+{
+    world->threads[thread].state = LEFT;
+    for (unsigned n = 0; n < world->count; n++) {
+        if (world->threads[n].state == WAITING)
+            world->threads[n].state = READY; /* for what the dead had: let them look */
+    }
+    unsigned next = next_turn(false);
+    if (next != NOBODY)
+        (void)sem_post(&world->threads[next].turn);
 }
 
 bool schedule_takes_part(void)
@@ -334,10 +361,10 @@ static const char *what_name(unsigned what)
 
 void schedule_tell(char *to, size_t size)
 {
-    uint64_t count = world.change_count;
+    uint64_t count = world->change_count;
     size_t length = 0;
     for (uint64_t n = count > CHANGES_KEPT ? count - CHANGES_KEPT : 0; n < count; n++) {
-        const struct change *change = &world.changes[n % CHANGES_KEPT];
+        const struct change *change = &world->changes[n % CHANGES_KEPT];
         if (length < size)
             length += (size_t)snprintf(to + length, size - length, "\n%u goes on, before %s",
                                        change->thread, what_name(change->what));

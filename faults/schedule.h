@@ -16,6 +16,9 @@
  * and so on to schedule_calls.c (--wrap, see CMakeLists.txt), and points.c tells of points. The
  * library knows nothing of it. A thread that takes no part calls the system as ever.
  *
+ * Processes take part likewise (schedule_share()): children of one parent, whose world is memory
+ * that they share, and which wait for each other by file locks (schedule_locks.c).
+ *
  * Time is counted in steps, so time-outs come at the same step every time; where all wait, the
  * first time-out comes. Where all wait and none has one, or there is no end, that is told.
  */
@@ -49,6 +52,7 @@ struct schedule_plan {
     size_t choice_count;
     bool coarse;           /* points are no steps */
     uint64_t steps_max;    /* more are no end */
+    uint64_t dies_at;      /* of processes: who makes this step dies by SIGKILL; 0: nobody */
     void (*on_wait)(void); /* in a thread that is about to wait for others; or NULL */
     /* Nobody can go on, or there is no end; does not return. */
     void (*on_stuck)(const char *what) __attribute__((noreturn));
@@ -62,6 +66,10 @@ struct schedule_outcome {
     size_t decision_count;
     bool diverged; /* `choices` were not to be had */
 };
+
+/* From here on, those that take part are children of this process, of one thread each. 0 or an
+ * errno. */
+int schedule_share(void);
 
 /* While no thread takes part: `threads` of them will. The plan lives on until they have left. */
 void schedule_begin(const struct schedule_plan *plan, unsigned threads);
@@ -78,6 +86,9 @@ bool schedule_choose_next(unsigned preemptions, struct schedule_decision *choice
 void schedule_join(unsigned thread);
 void schedule_leave(void);
 bool schedule_takes_part(void);
+/* By their parent: one of the processes has died when it was its turn, and has let go of what it
+ * had. Whoever waits looks again. */
+void schedule_bury(unsigned thread);
 
 /* A step of this thread, if it takes part: SCHEDULE_LOCK and so on. */
 void schedule_step(unsigned what);
@@ -91,5 +102,9 @@ uint64_t schedule_now_ns(void);
 /* The last changes from one thread to another, a line each, as "2 goes on, before txn/lock/taken".
  */
 void schedule_tell(char *to, size_t size);
+
+/* Makes a table the library's by which file locks are waited for by the schedule's rules, and every
+ * call has its points (io_points.h); no storage is open. */
+void schedule_locks_install(void);
 
 #endif

@@ -11,7 +11,8 @@
 #include "harness/random.h"
 
 #define TIMEOUT_NS  UINT64_C(1000000)
-#define COMMITS_MAX 3 /* transactions of one visit */
+#define PAUSE_NS    UINT64_C(500000000) /* between two looks: the watch was kept from it */
+#define COMMITS_MAX 3                   /* transactions of one visit */
 
 /* One in so many visits begins without waiting, is checked against a second begin, is dropped. */
 #define MANNER_PERIOD 4
@@ -31,6 +32,14 @@ void board_violate(struct board *board, const char *format, ...)
         va_end(list);
     }
     atomic_store(&board->stop, true);
+}
+
+bool board_excuses(struct board *board, int error)
+{
+    bool excused = board->is_excused && board->is_excused(board, error);
+    if (excused)
+        atomic_fetch_add(&board->excused, 1);
+    return excused;
 }
 
 void board_raise(_Atomic uint64_t *number, uint64_t least)
@@ -119,17 +128,34 @@ static bool violate(struct contend *self, const char *rule, const char *what)
 static bool violate_error(struct contend *self, const char *call, int error)
 {
     char what[640];
+    if (board_excuses(self->board, error)) {
+        self->must_reopen |= error == TMF_EPOISONED;
+        return false;
+    }
     snprintf(what, sizeof(what), "%s (%s)", tmf_strerror(error), tmf_explain());
     return violate(self, call, what);
 }
 
-static void count_wait(struct contend *self, uint64_t wait_ns, bool spans_kill)
+/* Lock holders that had been killed, and stopped, when a wait began. */
+struct mishaps {
+    uint64_t kills, stops;
+};
+
+static struct mishaps mishaps_of(struct board *board)
+{
+    return (struct mishaps){atomic_load(&board->holder_kills), atomic_load(&board->holder_stops)};
+}
+
+static void count_wait(struct contend *self, uint64_t wait_ns, struct mishaps before)
 {
     struct waits *waits = self->board->waits;
-    waits_add(&waits[WAIT_ANY], wait_ns);
+    struct mishaps now = mishaps_of(self->board);
+    waits_add(&waits[WAIT_ALL], wait_ns);
     waits_add(&waits[self->writes ? WAIT_WRITE : WAIT_READ], wait_ns);
-    if (spans_kill)
+    if (now.kills != before.kills)
         waits_add(&waits[WAIT_KILL], wait_ns);
+    if (now.stops != before.stops)
+        waits_add(&waits[WAIT_STOP], wait_ns);
 }
 
 void contend_waits(struct contend *self)
@@ -168,7 +194,7 @@ static bool enter(struct contend *self, struct visit *visit)
     if (draw_below(self, DRAW_MANNER, MANNER_PERIOD) == 0)
         manner = self->turn % 2 ? MANNER_TRY : MANNER_TIMED;
     atomic_store(&entry(self)->state, CONTENDER_WAITING);
-    uint64_t kills = atomic_load(&board->holder_kills);
+    struct mishaps before = mishaps_of(board);
     self->waits = false;
     if (!self->is_told)
         contend_waits(self);
@@ -186,7 +212,7 @@ static bool enter(struct contend *self, struct visit *visit)
     }
     atomic_store(&entry(self)->state, self->writes ? CONTENDER_WRITING : CONTENDER_READING);
     if (manner == MANNER_WAIT) {
-        count_wait(self, self->inside_ns - began_ns, atomic_load(&board->holder_kills) != kills);
+        count_wait(self, self->inside_ns - began_ns, before);
         if (self->waits)
             count_overtaking(self);
     }
@@ -217,8 +243,9 @@ static void check_alone(struct contend *self)
         int state = atomic_load(&other->state);
         bool inside = state == CONTENDER_WRITING || state == CONTENDER_READING;
         bool both_write = self->writes && state == CONTENDER_WRITING;
-        bool one_writes = self->writes || state == CONTENDER_WRITING;
-        bool clashes = both_write || (inside && one_writes && !self->board->readers_go_on);
+        bool mine_alone = self->writes && !entry(self)->readers_go_on;
+        bool its_alone = state == CONTENDER_WRITING && !other->readers_go_on;
+        bool clashes = both_write || its_alone || (inside && mine_alone);
         if (n == self->number || dying || !clashes)
             continue;
         char what[64];
@@ -355,7 +382,7 @@ void contend_run(struct contend *self)
     do {
         take_turn(self);
         self->turn++;
-    } while (!atomic_load(&self->board->stop) && self->turn != self->turns);
+    } while (!atomic_load(&self->board->stop) && self->turn != self->turns && !self->must_reopen);
 }
 
 /* ---- the watch */
@@ -371,8 +398,12 @@ static const char *state_name(int state)
 void watch_look(struct watch *watch, struct board *board, uint64_t patience_ns)
 {
     uint64_t now_ns = clock_ns();
+    uint64_t pause_ns = watch->looked_ns ? now_ns - watch->looked_ns : 0;
+    watch->looked_ns = now_ns;
     for (size_t n = 0; n < board->contender_count; n++) {
         const struct contender *one = &board->contenders[n];
+        if (pause_ns > PAUSE_NS && watch->since_ns[n])
+            watch->since_ns[n] += pause_ns;
         uint64_t steps = atomic_load(&one->steps);
         int state = atomic_load(&one->state);
         if (watch->since_ns[n] == 0 || steps != watch->steps[n] || state == CONTENDER_DONE) {

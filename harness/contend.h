@@ -16,10 +16,14 @@
  *      arena is at least as large as when it was last made larger
  *   3. nothing changes while a reader is inside: R and the content are the same when it leaves
  *   4. a writer overlaps no writer; and no reader, unless that is of another process and the
- * strategy lets it go on
+ *      writer's strategy lets it go on
  *   5. a second begin of the same thread is EDEADLK; one that would not wait says EBUSY or
  * ETIMEDOUT, and no begin fails otherwise
  *   6. whoever waits gets in: no contender stands still for longer than the patience of the watch
+ *
+ * Where calls are made to fail in one of several processes, that one may be told so, and the others
+ * that the storage is poisoned (board.is_excused); who is told that opens it again. Nothing else of
+ * the rules is given up for it.
  *
  * The first violation stops all: afterwards nothing is known any more.
  */
@@ -47,15 +51,17 @@ struct contender {
     _Atomic int state;        /* enum contender_state */
     _Atomic bool dying;       /* SIGKILL is on its way: what it says of itself counts no longer */
     _Atomic uint64_t entries; /* so often it got in */
+    bool readers_go_on;       /* those of other processes, while this one writes; set before all */
 };
 
-/* All waits for the lock; again by who waits; again those during which a lock holder was killed;
- * the time from the kill of a holder to the next one inside; and how long it was held. */
+/* All waits for the lock; again by who waits; again those during which a lock holder was killed, or
+ * stopped; the time from the kill of a holder to the next one inside; and how long it was held. */
 enum wait_kind {
-    WAIT_ANY,
+    WAIT_ALL,
     WAIT_READ,
     WAIT_WRITE,
     WAIT_KILL,
+    WAIT_STOP,
     WAIT_TAKEOVER,
     HOLD_READ,
     HOLD_WRITE,
@@ -64,13 +70,17 @@ enum wait_kind {
 
 /* Zeroed at first. Lies in child_shared() memory. */
 struct board {
-    _Atomic bool stop;  /* all shall end */
-    bool readers_go_on; /* while another writes; set before all begin */
+    _Atomic bool stop; /* all shall end */
+    /* Whether an error that the library told this process comes of a fault of ours. NULL: none
+     * does. Set before all begin. */
+    bool (*is_excused)(struct board *board, int error);
     _Atomic uint64_t acknowledged, begun;
     _Atomic uint64_t size_min; /* bytes that the arena has at least */
     _Atomic uint64_t transactions, reads;
     _Atomic uint64_t refused;      /* begins that would not wait, and did not get in */
     _Atomic uint64_t holder_kills; /* lock holders killed */
+    _Atomic uint64_t holder_stops; /* lock holders stopped, to go on later */
+    _Atomic uint64_t excused;      /* errors that were told and came of faults of ours */
     _Atomic uint64_t recoveries;   /* of what they left */
     _Atomic uint64_t violations;
     /* The longest waits, counted in what others did meanwhile: how often the same reader got in
@@ -85,6 +95,9 @@ struct board {
 /* Notes a violation and stops all. */
 void board_violate(struct board *board, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+
+/* Whether it does, for who is told an error; counts it. */
+bool board_excuses(struct board *board, int error);
 
 /* Raises `number` to at least `least`. */
 void board_raise(_Atomic uint64_t *number, uint64_t least);
@@ -117,6 +130,7 @@ struct contend {
     const struct workload_place *place;
     tmf_storage *storage;
     struct oracle *oracle; /* its own */
+    bool must_reopen;      /* it was told that the storage is poisoned, which ended its run */
     size_t number;         /* of the contender on the board */
     bool writes;
     uint64_t life;                           /* so many had this number before; for drawing */
@@ -132,8 +146,8 @@ struct contend {
     void *context;
 };
 
-/* Goes in and out until the board says stop, at least once. A writer makes a few transactions each
- * time. */
+/* Goes in and out until the board says stop, or it must reopen, at least once. A writer makes a few
+ * transactions each time. */
 void contend_run(struct contend *self);
 
 /* It begins to wait: whoever gets in from here on overtakes it. */
@@ -145,9 +159,11 @@ int contend_store_wrongly(struct contend *self, const struct visit *visit);
 /* Who stands still. */
 struct watch {
     uint64_t steps[CONTENDERS_MAX], since_ns[CONTENDERS_MAX];
+    uint64_t looked_ns;
 };
 
-/* Notes a violation when a contender that is not done made no step for so long. Call it often. */
+/* Notes a violation when a contender that is not done made no step for so long. Call it often: a
+ * long time without a look, as when all of us are stopped, counts for nobody. */
 void watch_look(struct watch *watch, struct board *board, uint64_t patience_ns);
 
 #endif

@@ -41,18 +41,19 @@ bool parse_real(const char *value, double min, double max, double *out)
 
 static void violate(const struct member *member, const char *call, int error)
 {
-    board_violate(member->contest->board, "process %zu: %s: %s (%s)", member->number, call,
-                  tmf_strerror(error), tmf_explain());
+    if (!board_excuses(member->contest->board, error))
+        board_violate(member->contest->board, "process %zu: %s: %s (%s)", member->number, call,
+                      tmf_strerror(error), tmf_explain());
 }
 
 bool contest_open(const struct member *member, size_t extra, tmf_storage **out)
 {
     struct contest *contest = member->contest;
-    struct workload_place larger = contest->place;
+    struct workload_place larger = member->place;
     larger.size = larger.workload->arena_size + extra;
     int error = extra ? workload_create(&larger, contest->path, out) : TMF_EWRONGSIZE;
     if (error == TMF_EWRONGSIZE) /* it is larger already */
-        error = workload_open(&contest->place, contest->path, out);
+        error = workload_open(&member->place, contest->path, out);
     if (error)
         violate(member, "the storage does not open", error);
     else
@@ -67,23 +68,24 @@ void contest_close(const struct member *member, tmf_storage *storage)
         violate(member, "the storage does not close", error);
 }
 
-void contest_compete(const struct member *member, size_t number, tmf_storage *storage,
-                     struct contend *self)
+bool contest_join(const struct member *member, size_t number, struct contend *self)
 {
     struct contest *contest = member->contest;
     self->board = contest->board;
-    self->place = &contest->place;
-    self->storage = storage;
+    self->place = &member->place;
     self->number = number;
     self->writes = number >= contest->readers;
     self->life = member->life;
-    self->oracle = oracle_new(contest->place.workload, contest->place.seed);
-    if (self->oracle)
-        contend_run(self);
-    else
+    self->oracle = oracle_copy(contest->oracle);
+    if (!self->oracle)
         board_violate(contest->board, "no memory for a model");
+    return self->oracle != NULL;
+}
+
+void contest_part(struct contend *self)
+{
     oracle_free(self->oracle);
-    atomic_store(&contest->board->contenders[number].state, CONTENDER_DONE);
+    atomic_store(&self->board->contenders[self->number].state, CONTENDER_DONE);
 }
 
 /* ---- the crew from outside */
@@ -105,7 +107,9 @@ double contest_progress(const struct contest *contest)
 
 static void start(struct member *member)
 {
-    int error = child_start(member->contest->crew, member, 0, &member->pid);
+    const struct contest *contest = member->contest;
+    oracle_move(contest->oracle, atomic_load(&contest->board->acknowledged));
+    int error = child_start(contest->crew, member, 0, &member->pid);
     if (error) {
         member->pid = 0;
         board_violate(member->contest->board, "starting a process failed: %s", strerror(error));
@@ -114,7 +118,6 @@ static void start(struct member *member)
 
 static void strike(struct member *member)
 {
-    member->struck = true;
     atomic_store(&member->contest->board->contenders[member->number].dying, true);
     kill(member->pid, SIGKILL);
 }
@@ -129,21 +132,20 @@ static void end_member(struct member *member)
 {
     struct child_end end;
     struct contest *contest = member->contest;
+    /* One that may be killed has one contender, of the same number. */
+    struct contender *contender = &contest->board->contenders[member->number];
     child_wait(member->pid, &end);
     member->pid = 0;
-    if (!member->struck && (!end.exited || end.code != 0)) {
+    if (!atomic_load(&contender->dying) && (!end.exited || end.code != 0)) {
         char how[128];
         child_explain(&end, how, sizeof(how));
         board_violate(contest->board, "process %zu %s", member->number, how);
     }
-    /* One that may be struck has one contender, of the same number. */
-    struct contender *contender = &contest->board->contenders[member->number];
-    bool goes_on = member->struck && !atomic_load(&contest->board->stop);
+    bool goes_on = !atomic_load(&contest->board->stop);
     atomic_store(&contender->state, goes_on ? CONTENDER_STARTING : CONTENDER_DONE);
     if (!goes_on)
         return;
     atomic_store(&contender->dying, false);
-    member->struck = false;
     member->life++;
     start(member);
 }
@@ -272,17 +274,43 @@ static void judge_end(struct affair *affair)
                       affair->verdict.difference.what);
 }
 
+static void enlist(struct contest *contest, size_t n)
+{
+    struct member *member = &contest->members[n];
+    *member = (struct member){.number = n, .contest = contest, .place = contest->place};
+    if (contest->mixed)
+        member->place.strategy = contest->mixed->at[n % contest->mixed->count];
+    contest->board->contenders[n].readers_go_on =
+        contest->processes > 1 && strategy_readers_go_on(member->place.strategy);
+}
+
 static void hold(struct affair *affair)
 {
     struct contest *contest = affair->contest;
     affair->board.contender_count = contest->readers + contest->writers;
     affair->board.reader_count = contest->readers;
-    affair->board.readers_go_on =
-        contest->processes > 1 && strategy_readers_go_on(contest->place.strategy);
+    affair->board.is_excused = contest->is_excused;
     for (size_t n = 0; n < contest->processes; n++)
-        contest->members[n] = (struct member){.number = n, .contest = contest};
+        enlist(contest, n);
     contest->kills_made = 0;
-    oversee(contest);
+    if (contest->prepare)
+        contest->prepare();
+    contest->oracle = oracle_new(contest->place.workload, contest->place.seed);
+    if (contest->oracle)
+        oversee(contest);
+    else
+        board_violate(contest->board, "no memory for a model");
+    oracle_free(contest->oracle);
+}
+
+static void name_strategies(struct contest *contest)
+{
+    size_t room = sizeof(contest->strategies), length = 0;
+    const struct names one = {{contest->place.strategy}, 1};
+    const struct names *all = contest->mixed ? contest->mixed : &one;
+    for (size_t n = 0; n < all->count && length < room; n++)
+        length += (size_t)snprintf(contest->strategies + length, room - length, "%s%s",
+                                   n > 0 ? "," : "", all->at[n]);
 }
 
 /* The n-th that was asked for. STATUS_CANNOT: the strategy is not to be had here, or the index not
@@ -293,6 +321,7 @@ static int run_one(struct affair *affair, size_t n, const struct scratch *scratc
     struct contest *contest = affair->contest;
     char name[32], folder[PATH_MAX];
     memset(&affair->board, 0, sizeof(affair->board));
+    name_strategies(contest);
     contest->board = &affair->board;
     contest->began_ns = clock_ns();
     snprintf(name, sizeof(name), "contest-%zu", n);
@@ -328,6 +357,8 @@ static size_t run_each(const struct arguments *arguments, struct affair *affair,
     size_t count = 0, held = 0;
     while (workload_pick(arguments, count, &contest->place))
         count++;
+    if (contest->mixed)
+        count /= arguments->strategies.count; /* those with the first */
     size_t of_shard = (count + arguments->shards - 1) / arguments->shards;
     contest->time_seconds = arguments->time_seconds / (double)of_shard;
     for (size_t n = arguments->shard - 1; n < count; n += arguments->shards) {

@@ -7,10 +7,11 @@
 #define REPLAY_NOTE "the replay repeats the conditions, not the instant: run it several times"
 
 static const char *const kind_names[WAIT_KINDS] = {
-    [WAIT_ANY] = "all",
+    [WAIT_ALL] = "all",
     [WAIT_READ] = "of readers",
     [WAIT_WRITE] = "of writers",
     [WAIT_KILL] = "a lock holder was killed meanwhile",
+    [WAIT_STOP] = "a lock holder was stopped meanwhile",
     [WAIT_TAKEOVER] = "from its kill to the next one inside",
     [HOLD_READ] = "held by readers",
     [HOLD_WRITE] = "held by writers",
@@ -30,6 +31,12 @@ void report_head(struct result *result)
     fprintf(result_text(result), HEAD, "strategy", "durability", "index", "quantum", "workload",
             "readers", "writers", "transactions", "per s", "reads", "per s", "fairness", "kills",
             "violations", "seconds");
+}
+
+/* How a contest is called. */
+static const char *strategy_of(const struct contest *contest)
+{
+    return contest->mixed ? "mixed" : contest->place.strategy;
 }
 
 static uint64_t cases_of(const struct board *board)
@@ -55,7 +62,7 @@ static void append_run(struct result *result, const struct contest *contest, dou
 {
     const struct workload_place *place = &contest->place;
     const struct board *board = contest->board;
-    const struct waits *waits = &board->waits[WAIT_ANY];
+    const struct waits *waits = &board->waits[WAIT_ALL];
     const struct {
         const char *key;
         uint64_t count;
@@ -69,6 +76,7 @@ static void append_run(struct result *result, const struct contest *contest, dou
         {"writers_max", board->writers_max},
     };
     json_t *run = place_describe(place);
+    json_object_set_new(run, "strategy", json_string(strategy_of(contest)));
     for (size_t n = 0; n < sizeof(counts) / sizeof(counts[0]); n++)
         json_object_set_new(run, counts[n].key, json_integer((json_int_t)counts[n].count));
     json_object_set_new(run, "fairness_readers",
@@ -76,6 +84,8 @@ static void append_run(struct result *result, const struct contest *contest, dou
     json_object_set_new(run, "fairness_writers",
                         json_real(fairness(board, board->reader_count, board->contender_count)));
     json_object_set_new(run, "seconds", json_real(seconds));
+    if (contest->describe)
+        contest->describe(contest, run);
     json_object_set_new(run, "wait_p50_us", json_real(waits_quantile_us(waits, 0.5)));
     json_object_set_new(run, "wait_p99_us", json_real(waits_quantile_us(waits, 0.99)));
     json_object_set_new(run, "wait_max_us", json_real(waits_quantile_us(waits, 1)));
@@ -97,9 +107,9 @@ static json_t *describe_waits(const struct contest *contest, size_t kind)
 {
     const struct waits *waits = &contest->board->waits[kind];
     const struct workload_place *place = &contest->place;
-    return json_pack("{s:s, s:s, s:s, s:s, s:I, s:f, s:f, s:f, s:o}", "strategy", place->strategy,
-                     "durability", durability_name(place->durability), "workload",
-                     place->workload->name, "kind", kind_names[kind], "count",
+    return json_pack("{s:s, s:s, s:s, s:s, s:I, s:f, s:f, s:f, s:o}", "strategy",
+                     strategy_of(contest), "durability", durability_name(place->durability),
+                     "workload", place->workload->name, "kind", kind_names[kind], "count",
                      (json_int_t)waits_count(waits), "p50_us", waits_quantile_us(waits, 0.5),
                      "p99_us", waits_quantile_us(waits, 0.99), "max_us",
                      waits_quantile_us(waits, 1), "buckets_us", buckets_of(waits));
@@ -117,8 +127,9 @@ static void fail(struct result *result, const struct contest *contest)
 {
     const struct workload_place *place = &contest->place;
     char name[256], end[64], replay[768], what[2048 + PATH_MAX];
-    snprintf(name, sizeof(name), "%s:%s:%s:%zu:%s:seed=%" PRIu64, contest->command, place->strategy,
-             place->index, place->quantum, place->workload->name, place->seed);
+    snprintf(name, sizeof(name), "%s:%s:%s:%zu:%s:seed=%" PRIu64, contest->command,
+             strategy_of(contest), place->index, place->quantum, place->workload->name,
+             place->seed);
     if (contest->transactions)
         snprintf(end, sizeof(end), "--transactions %" PRIu64, contest->transactions);
     else
@@ -126,8 +137,9 @@ static void fail(struct result *result, const struct contest *contest)
     snprintf(replay, sizeof(replay),
              "tmf %s --strategy %s --index %s --quantum %zu --workload %s --durability %s --seed "
              "%" PRIu64 " %s %s",
-             contest->command, place->strategy, place->index, place->quantum, place->workload->name,
-             durability_name(place->durability), place->seed, contest->options, end);
+             contest->command, contest->strategies, place->index, place->quantum,
+             place->workload->name, durability_name(place->durability), place->seed,
+             contest->options, end);
     snprintf(what, sizeof(what), "%s\n" REPLAY_NOTE "\nthe storage as it was left: %s.odb",
              contest->board->what, contest->path);
     result_fail(result, name, what, replay);
@@ -143,7 +155,7 @@ void report_contest(struct result *result, const struct contest *contest, double
     append_waits(result, contest);
     result_add_cases(result, cases_of(board));
     FILE *to = result_text(result);
-    fprintf(to, LINE, place->strategy, durability_name(place->durability), place->index,
+    fprintf(to, LINE, strategy_of(contest), durability_name(place->durability), place->index,
             place->quantum, place->workload->name, contest->readers, contest->writers,
             board->transactions, (double)board->transactions / seconds, board->reads,
             (double)board->reads / seconds, fairness(board, 0, board->reader_count),

@@ -12,11 +12,13 @@
 #include "harness/explore_case.h"
 #include "harness/kill_case.h"
 #include "harness/progress.h"
+#include "harness/random.h"
 #include "harness/strategy.h"
 
-#define STEPS_MAX     UINT64_C(2000000)
-#define LIMIT_SECONDS 60u               /* for one run; it takes milliseconds */
-#define SEEN_MAX      ((size_t)1 << 20) /* different interleavings that are told apart */
+#define GENERATIONS_MOST 3 /* of readers that get in before a writer that waits */
+#define STEPS_MAX        UINT64_C(2000000)
+#define LIMIT_SECONDS    60u               /* for one run; it takes milliseconds */
+#define SEEN_MAX         ((size_t)1 << 20) /* different interleavings that are told apart */
 
 enum { HELD = 0, VIOLATED = 1 };
 
@@ -26,7 +28,7 @@ static struct job {
     struct explored *out;
     char fresh[PATH_MAX], folder[PATH_MAX], path[PATH_MAX];
     const struct scratch *scratch;
-    struct board board;
+    struct board *board; /* shared with processes */
     struct schedule_plan plan;
     struct schedule_decision choices[SCHEDULE_DECISIONS_MAX];
     uint64_t *seen; /* hashes; 0: free */
@@ -45,15 +47,16 @@ static _Thread_local struct contend *here;
 
 static void on_wait(void)
 {
-    contend_waits(here);
+    if (here) /* not yet, where a process is still opening */
+        contend_waits(here);
 }
 
 /* Every thread waits for another: none of them can be ended, so the process is. */
 static void on_stuck(const char *what) __attribute__((noreturn));
 static void on_stuck(const char *what)
 {
-    board_violate(&job.board, "%s", what);
-    snprintf(job.out->what, sizeof(job.out->what), "%s", job.board.what);
+    board_violate(job.board, "%s", what);
+    snprintf(job.out->what, sizeof(job.out->what), "%s", job.board->what);
     size_t length = strlen(job.out->what);
     schedule_tell(job.out->what + length, sizeof(job.out->what) - length);
     job.out->violated = true;
@@ -66,24 +69,31 @@ static void at_stage(struct contend *self, enum stage stage, const struct visit 
     schedule_step(SCHEDULE_OTHER + stage);
 }
 
-static void *compete(void *context)
+void explore_compete(const struct explore_run *run, unsigned number, tmf_storage *storage,
+                     struct oracle *oracle)
 {
-    const struct competitor *one = context;
     static _Thread_local struct contend self;
     self = (struct contend){
-        .board = &job.board,
-        .place = &job.what->place,
-        .storage = one->storage,
-        .oracle = one->oracle,
-        .number = one->number,
-        .writes = one->number >= job.what->readers,
-        .turns = job.what->visits,
+        .board = run->board,
+        .place = &run->what->place,
+        .storage = storage,
+        .oracle = oracle,
+        .number = number,
+        .writes = number >= run->what->readers,
+        .turns = run->what->visits,
         .is_told = true,
         .at_stage = at_stage,
     };
     here = &self;
-    schedule_join(one->number);
     contend_run(&self);
+}
+
+static void *compete(void *context)
+{
+    const struct competitor *one = context;
+    const struct explore_run run = {.what = job.what, .board = job.board};
+    schedule_join(one->number);
+    explore_compete(&run, one->number, one->storage, one->oracle);
     schedule_leave();
     return NULL;
 }
@@ -118,22 +128,24 @@ static void check_end(tmf_storage *storage)
     struct oracle *oracle = oracle_new(job.what->place.workload, job.what->place.seed);
     int error = oracle ? tmf_write_begin_try(storage, &writer) : ENOMEM;
     if (error) {
-        board_violate(&job.board, "in the end the lock is not free: %s", tmf_strerror(error));
+        board_violate(job.board, "in the end the lock is not free: %s", tmf_strerror(error));
     } else {
         const void *root = tmf_writer_root(writer);
         uint64_t number = workload_number(root);
-        if (number != job.board.acknowledged)
-            board_violate(&job.board,
-                          "in the end the number is %llu, the last commit that returned %llu",
-                          (unsigned long long)number, (unsigned long long)job.board.acknowledged);
+        uint64_t most = job.plan.dies_at ? job.board->begun : job.board->acknowledged;
+        if (number < job.board->acknowledged || number > most)
+            board_violate(job.board,
+                          "in the end the number is %llu, must be from %llu (acknowledged) to %llu",
+                          (unsigned long long)number, (unsigned long long)job.board->acknowledged,
+                          (unsigned long long)most);
         else if (!oracle_verify(oracle, storage, root, &difference))
-            board_violate(&job.board, "wrong content in the end: %s", difference.what);
+            board_violate(job.board, "wrong content in the end: %s", difference.what);
         tmf_write_end(writer);
     }
     oracle_free(oracle);
     error = tmf_close(storage);
     if (error)
-        board_violate(&job.board, "the storage does not close: %s", tmf_strerror(error));
+        board_violate(job.board, "the storage does not close: %s", tmf_strerror(error));
 }
 
 static void count_run(void)
@@ -141,14 +153,14 @@ static void count_run(void)
     struct explored *out = job.out;
     const struct schedule_outcome *outcome = schedule_outcome();
     out->runs++;
-    out->transactions += job.board.transactions;
-    out->reads += job.board.reads;
+    out->transactions += job.board->transactions;
+    out->reads += job.board->reads;
     if (outcome->steps > out->steps_max)
         out->steps_max = outcome->steps;
-    if (job.board.generations_max > out->generations_max)
-        out->generations_max = job.board.generations_max;
-    if (job.board.writers_max > out->writers_max)
-        out->writers_max = job.board.writers_max;
+    if (job.board->generations_max > out->generations_max)
+        out->generations_max = job.board->generations_max;
+    if (job.board->writers_max > out->writers_max)
+        out->writers_max = job.board->writers_max;
     size_t at = outcome->hash % SEEN_MAX;
     while (job.seen[at] && job.seen[at] != outcome->hash && out->interleavings < SEEN_MAX / 2)
         at = (at + 1) % SEEN_MAX;
@@ -159,10 +171,13 @@ static void count_run(void)
 /* An enum status of the child, or an errno. */
 static int run_one(void)
 {
-    tmf_storage *storage;
-    memset(&job.board, 0, sizeof(job.board));
-    job.board.contender_count = thread_count();
-    job.board.reader_count = job.what->readers;
+    tmf_storage *storage = NULL;
+    memset(job.board, 0, sizeof(*job.board));
+    job.board->contender_count = thread_count();
+    job.board->reader_count = job.what->readers;
+    for (unsigned n = 0; n < thread_count(); n++)
+        job.board->contenders[n].readers_go_on =
+            job.what->processes && strategy_readers_go_on(job.what->place.strategy);
     job.plan.steps_max = STEPS_MAX;
     job.plan.on_wait = on_wait;
     job.plan.on_stuck = on_stuck;
@@ -171,19 +186,27 @@ static int run_one(void)
     int error = scratch_fresh(job.scratch, "run", job.folder);
     if (!error)
         error = scratch_copy(job.fresh, job.folder);
-    if (!error)
+    if (!error && job.what->processes)
+        explore_processes(&(struct explore_run){job.what, &job.plan, job.board, job.path});
+    if (!error && job.board->violations == 0)
         error = workload_open(&job.what->place, job.path, &storage);
     if (error)
         return error;
-    board_raise(&job.board.size_min, tmf_size(storage));
-    compete_all(storage);
-    check_end(storage);
+    if (!job.what->processes) {
+        board_raise(&job.board->size_min, tmf_size(storage));
+        compete_all(storage);
+    }
+    if (storage)
+        check_end(storage);
     count_run();
     if (schedule_outcome()->diverged)
-        board_violate(&job.board, "the choices are not to be had: has the code changed since?");
-    if (job.board.violations == 0)
+        board_violate(job.board, "the choices are not to be had: has the code changed since?");
+    if (job.board->generations_max > GENERATIONS_MOST)
+        board_violate(job.board, "a writer waited for %llu generations of readers",
+                      (unsigned long long)job.board->generations_max);
+    if (job.board->violations == 0)
         return HELD;
-    snprintf(job.out->what, sizeof(job.out->what), "%s", job.board.what);
+    snprintf(job.out->what, sizeof(job.out->what), "%s", job.board->what);
     size_t length = strlen(job.out->what);
     schedule_tell(job.out->what + length, sizeof(job.out->what) - length);
     job.out->violated = true;
@@ -201,6 +224,14 @@ static int measure(uint64_t *length)
     return status;
 }
 
+/* The step at which a process dies in the n-th run; 0: none. */
+static uint64_t draw_death(uint64_t n, uint64_t length)
+{
+    if (!job.what->deaths || n % 2 == 0)
+        return 0;
+    return 1 + random_below(job.what->schedule + n, n, 0, length);
+}
+
 static int run_seeds(void)
 {
     uint64_t length = 0;
@@ -208,8 +239,10 @@ static int run_seeds(void)
     for (uint64_t n = 0; status == HELD && n < job.what->schedules; n++) {
         progress_show("schedule %llu of %llu", (unsigned long long)n + 1,
                       (unsigned long long)job.what->schedules);
-        job.plan = (struct schedule_plan){
-            .seed = job.what->schedule + n, .depth = job.what->depth, .length = length};
+        job.plan = (struct schedule_plan){.seed = job.what->schedule + n,
+                                          .depth = job.what->depth,
+                                          .length = length,
+                                          .dies_at = draw_death(n, length)};
         status = run_one();
     }
     return status;
@@ -249,7 +282,10 @@ static int create(void)
 static int body_of(int (*runs)(void))
 {
     job.seen = calloc(SEEN_MAX, sizeof(*job.seen));
-    int error = job.seen ? create() : ENOMEM;
+    job.board = child_shared(sizeof(*job.board));
+    int error = job.seen && job.board ? create() : ENOMEM;
+    if (!error && job.what->processes)
+        error = schedule_share();
     if (!error && job.what->mutant)
         faults_mutant_wake(job.what->mutant);
     int status = error ? error : runs();
@@ -304,7 +340,8 @@ void explore_fail(struct result *result, const struct explored *explored)
 
 bool explore_is_case(const char *text)
 {
-    return strncmp(text, "threads:", strlen("threads:")) == 0;
+    return strncmp(text, "threads:", strlen("threads:")) == 0 ||
+           strncmp(text, "procs:", strlen("procs:")) == 0;
 }
 
 int explore_replay(const struct arguments *arguments, const char *text)
@@ -314,7 +351,7 @@ int explore_replay(const struct arguments *arguments, const char *text)
     char missing[256];
     struct explored *out = child_shared(sizeof(*out));
     if (!explore_case_parse(text, &what, &job.plan, job.choices))
-        return command_fail(arguments, STATUS_USAGE, "'%s' is no case of threads", text);
+        return command_fail(arguments, STATUS_USAGE, "'%s' is no case of threads or procs", text);
     if (!strategy_is_available(what.place.strategy, missing, sizeof(missing)))
         return command_fail(arguments, STATUS_CANNOT, "%s", missing);
     int error = out ? scratch_make(arguments->dir, &scratch) : ENOMEM;

@@ -3,14 +3,19 @@
  * Threads under a schedule (faults/schedule.h): a few readers and writers, each with a few visits,
  * over a fresh copy of one storage, again and again, each time in another interleaving; by seeds,
  * or all that there are with so many preemptions. contend.h has the rules that each of them checks;
- * and nobody waits for ever, which a schedule knows without a clock.
+ * and nobody waits for ever, which a schedule knows without a clock, nor a writer for more than
+ * three generations of readers.
  *
  * A case as text, which `tmf replay` takes:
  *
  *   threads:STRATEGY:INDEX:QUANTUM:WORKLOAD:seed=S:txns=VISITS[:durability=D]:readers=R:writers=W
  *       :schedule=SEED:depth=D:length=L   by seed, or
  *       :choices=N.C,N.C...               by choice: decision N is C, all others are 0
+ *       [:dies=STEP]                      of processes: who makes that step dies by SIGKILL
  *       [:mutant=M]
+ *
+ * "procs:" in place of "threads:" says that each reader and writer is a process, which opens the
+ * storage and closes it; explore_procs.c.
  *
  * All runs of a campaign are made in one child; one that dies takes the rest of it along.
  */
@@ -18,6 +23,7 @@
 #define HARNESS_EXPLORE_H
 
 #include "faults/mutants.h"
+#include "faults/schedule.h"
 #include "harness/child.h"
 #include "harness/contend.h"
 #include "harness/result.h"
@@ -28,6 +34,9 @@ struct exploration {
     struct workload_place place;
     uint64_t visits; /* of each contender */
     uint64_t readers, writers;
+    bool processes;     /* that they are, and no threads of one */
+    uint64_t dies_at;   /* of processes: the step that one dies at; 0: nobody does */
+    bool deaths;        /* by seeds: in every other run one dies, at a step that the seed draws */
     uint64_t schedule;  /* the first seed */
     uint64_t schedules; /* so many; of all interleavings, at most so many */
     unsigned depth;
@@ -57,5 +66,21 @@ void explore_fail(struct result *result, const struct explored *explored);
 /* Whether a text is a case of this kind, and so for `tmf replay`. */
 bool explore_is_case(const char *text);
 int explore_replay(const struct arguments *arguments, const char *text); /* enum status */
+
+/* ---- for explore_procs.c */
+
+struct explore_run {
+    const struct exploration *what;
+    const struct schedule_plan *plan;
+    struct board *board; /* shared with the processes */
+    const char *path;    /* of the storage */
+};
+
+/* What contender `number` does once it has its turn. */
+void explore_compete(const struct explore_run *run, unsigned number, tmf_storage *storage,
+                     struct oracle *oracle);
+
+/* Lets processes compete. Violations are noted on the board. */
+void explore_processes(const struct explore_run *run);
 
 #endif

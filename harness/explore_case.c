@@ -36,13 +36,16 @@ bool explore_case_format(const struct exploration *what, const struct schedule_p
     char life[KILL_TEXT_MAX];
     const struct kill_case one = {.place = what->place, .transactions = what->visits};
     kill_case_format(&one, life);
-    snprintf(to, EXPLORE_TEXT_MAX, "threads%s:readers=%" PRIu64 ":writers=%" PRIu64,
-             life + strlen("kill"), what->readers, what->writers);
+    snprintf(to, EXPLORE_TEXT_MAX, "%s%s:readers=%" PRIu64 ":writers=%" PRIu64,
+             what->processes ? "procs" : "threads", life + strlen("kill"), what->readers,
+             what->writers);
     if (plan->by_choice)
         append_choices(plan, to);
     else
         append(to, ":schedule=%" PRIu64 ":depth=%u:length=%" PRIu64, plan->seed, plan->depth,
                plan->length);
+    if (plan->dies_at)
+        append(to, ":dies=%" PRIu64, plan->dies_at);
     if (what->mutant)
         append(to, ":mutant=%s", what->mutant->name);
     return strlen(to) < EXPLORE_TEXT_MAX - 1;
@@ -89,6 +92,18 @@ static bool parse_mutant(char *text, struct exploration *what)
     return what->mutant != NULL;
 }
 
+/* Cuts it off. */
+static bool parse_death(char *text, uint64_t *step)
+{
+    int length = 0;
+    char *death = strstr(text, ":dies=");
+    *step = 0;
+    if (!death)
+        return true;
+    *death++ = 0;
+    return sscanf(death, "dies=%" SCNu64 "%n", step, &length) == 1 && death[length] == 0;
+}
+
 static bool parse_life(const char *text, struct exploration *what)
 {
     char life[EXPLORE_TEXT_MAX + 8];
@@ -106,11 +121,13 @@ bool explore_case_parse(const char *text, struct exploration *what, struct sched
 {
     char copy[EXPLORE_TEXT_MAX];
     int length = 0;
+    uint64_t dies_at;
     *what = (struct exploration){.mutant = NULL};
     if (!explore_is_case(text) ||
         (size_t)snprintf(copy, sizeof(copy), "%s", strchr(text, ':')) >= sizeof(copy) ||
-        !parse_mutant(copy, what))
+        !parse_mutant(copy, what) || !parse_death(copy, &dies_at))
         return false;
+    what->processes = strncmp(text, "procs", strlen("procs")) == 0;
     char *readers = strstr(copy, ":readers=");
     if (!readers ||
         sscanf(readers, ":readers=%" SCNu64 ":writers=%" SCNu64 ":%n", &what->readers,
@@ -121,7 +138,9 @@ bool explore_case_parse(const char *text, struct exploration *what, struct sched
     *readers = 0;
     const char *rest = readers + length;
     bool by_choice = strncmp(rest, "choices=", strlen("choices=")) == 0;
-    return parse_life(copy, what) &&
-           (by_choice ? parse_choices(rest + strlen("choices="), plan, choices)
-                      : parse_seed(rest, plan));
+    bool parsed = parse_life(copy, what) &&
+                  (by_choice ? parse_choices(rest + strlen("choices="), plan, choices)
+                             : parse_seed(rest, plan));
+    plan->dies_at = dies_at;
+    return parsed && (what->processes || dies_at == 0);
 }

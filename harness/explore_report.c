@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "harness/contest.h"
 #include "harness/kill_case.h"
 #include "harness/wait.h"
 
@@ -12,6 +13,35 @@
 #define LINE                                                                                       \
     "%-14s %-10s %-9s %7zu %-9s %7" PRIu64 " %7" PRIu64 " %9" PRIu64 " %12" PRIu64 "%s %6" PRIu64  \
     " %11" PRIu64 " %7" PRIu64 " %10d %8.2f\n"
+
+bool schedules_take(int key, const char *value, struct exploration *what, bool *is_asked)
+{
+    uint64_t number;
+    *is_asked = true;
+    switch (key) {
+    case KEY_SCHEDULE:
+        return parse_count(value, 0, UINT64_MAX, &what->schedule);
+    case KEY_SCHEDULES:
+        return parse_count(value, 1, UINT64_MAX, &what->schedules);
+    case KEY_EXHAUSTIVE:
+        return what->exhaustive = true;
+    case KEY_VISITS:
+        return parse_count(value, 1, UINT32_MAX, &what->visits);
+    case KEY_DEPTH:
+        if (!parse_count(value, 1, SCHEDULE_DEPTH_MAX, &number))
+            return false;
+        what->depth = (unsigned)number;
+        return true;
+    case KEY_PREEMPTIONS:
+        if (!parse_count(value, 0, UINT32_MAX, &number))
+            return false;
+        what->preemptions = (unsigned)number;
+        return true;
+    default:
+        what->mutant = faults_mutant_find(value);
+        return what->mutant != NULL;
+    }
+}
 
 static void report_head(struct result *result)
 {
@@ -77,6 +107,13 @@ static int run_one(struct exploration *what, const struct scratch *scratch, stru
 int schedules_run(const struct arguments *arguments, struct exploration *what)
 {
     struct scratch scratch;
+    if (what->readers + what->writers > SCHEDULE_THREADS_MAX)
+        return command_fail(arguments, STATUS_USAGE, "a schedule has %u %s at most",
+                            SCHEDULE_THREADS_MAX, what->processes ? "processes" : "threads");
+    if (kill_switch_on(arguments) != STATUS_HELD)
+        return STATUS_CANNOT;
+    if (what->schedules == 0)
+        what->schedules = what->exhaustive ? UINT64_MAX : 1;
     struct explored *out = child_shared(sizeof(*out));
     int error = out ? scratch_make(arguments->dir, &scratch) : ENOMEM;
     if (error)

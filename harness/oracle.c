@@ -38,7 +38,7 @@ void oracle_free(struct oracle *oracle)
     free(oracle);
 }
 
-static void move_to(struct oracle *oracle, uint64_t k)
+void oracle_move(struct oracle *oracle, uint64_t k)
 {
     if (k < oracle->number) {
         memset(oracle->model, 0, oracle->workload->model_size);
@@ -49,12 +49,22 @@ static void move_to(struct oracle *oracle, uint64_t k)
         oracle->workload->model_apply(oracle->model, oracle->seed, ++oracle->number);
 }
 
+struct oracle *oracle_copy(const struct oracle *oracle)
+{
+    struct oracle *copy = oracle_new(oracle->workload, oracle->seed);
+    if (!copy)
+        return NULL;
+    memcpy(copy->model, oracle->model, oracle->workload->model_size);
+    copy->number = oracle->number;
+    return copy;
+}
+
 bool oracle_equal(struct oracle *oracle, const struct view *view, uint64_t k,
                   struct difference *out)
 {
     if (k > oracle->number && k - oracle->number > AHEAD_MAX)
         return differs(out, "the number is %" PRIu64 ", far beyond what was done", k);
-    move_to(oracle, k);
+    oracle_move(oracle, k);
     return oracle->workload->equal(oracle->model, view, out);
 }
 

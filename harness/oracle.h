@@ -21,6 +21,10 @@ struct oracle;
 struct oracle *oracle_new(const struct workload *workload, uint64_t seed); /* NULL: no memory */
 void oracle_free(struct oracle *oracle);
 
+/* The model moved to transaction k; and another one that stands where this one does. */
+void oracle_move(struct oracle *oracle, uint64_t k);
+struct oracle *oracle_copy(const struct oracle *oracle); /* NULL: no memory */
+
 /* Is the content the model's at transaction k? Looks at the content only (rule 3, without blocks).
  */
 bool oracle_equal(struct oracle *oracle, const struct view *view, uint64_t k,

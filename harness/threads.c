@@ -11,7 +11,6 @@
 
 #include "harness/contest.h"
 #include "harness/explore_report.h"
-#include "harness/kill_case.h"
 #include "harness/trials.h"
 
 static uint64_t readers = 4;
@@ -22,64 +21,16 @@ static double patience_seconds;
 static struct exploration schedules = {.visits = 3, .depth = 3, .preemptions = 2};
 static bool is_scheduled;
 
-enum {
-    KEY_READERS = 0x200,
-    KEY_WRITERS,
-    KEY_TRANSACTIONS,
-    KEY_SCHEDULE,
-    KEY_SCHEDULES,
-    KEY_EXHAUSTIVE,
-    KEY_VISITS,
-    KEY_DEPTH,
-    KEY_PREEMPTIONS,
-    KEY_MUTANT,
-    KEY_PATIENCE
-};
+enum { KEY_READERS = 0x200, KEY_WRITERS, KEY_TRANSACTIONS, KEY_PATIENCE };
 static const struct argp_option options[] = {
     {"readers", KEY_READERS, "NUMBER", 0, "threads that read, from 0 to 128 (4)", 0},
     {"writers", KEY_WRITERS, "NUMBER", 0, "threads that write, from 0 to 128 (2)", 0},
     {"patience", KEY_PATIENCE, "SECONDS", 0, "nobody may stand still for longer (30)", 0},
     {"transactions", KEY_TRANSACTIONS, "NUMBER", 0,
      "end after so many, or so many reads where nobody writes (1000 without --time)", 0},
-    {"schedule", KEY_SCHEDULE, "SEED", 0, "run them under the schedule of this seed", 1},
-    {"schedules", KEY_SCHEDULES, "NUMBER", 0, "so many seeds from there on (1)", 1},
-    {"exhaustive", KEY_EXHAUSTIVE, NULL, 0,
-     "every interleaving of lock operations, or as many as --schedules says", 1},
-    {"visits", KEY_VISITS, "NUMBER", 0, "that each thread makes under a schedule (3)", 1},
-    {"depth", KEY_DEPTH, "NUMBER", 0, "of bugs that a schedule aims at, from 1 to 16 (3)", 1},
-    {"preemptions", KEY_PREEMPTIONS, "NUMBER", 0, "of one interleaving, with --exhaustive (2)", 1},
-    {"mutant", KEY_MUTANT, "NAME", 0, "wakes a bug of `tmf list mutants`, which is to be found", 1},
+    SCHEDULE_OPTIONS,
     {0},
 };
-
-static bool take_schedule(int key, const char *value)
-{
-    uint64_t number;
-    is_scheduled = true;
-    switch (key) {
-    case KEY_SCHEDULE:
-        return parse_count(value, 0, UINT64_MAX, &schedules.schedule);
-    case KEY_SCHEDULES:
-        return parse_count(value, 1, UINT64_MAX, &schedules.schedules);
-    case KEY_EXHAUSTIVE:
-        return schedules.exhaustive = true;
-    case KEY_VISITS:
-        return parse_count(value, 1, UINT32_MAX, &schedules.visits);
-    case KEY_DEPTH:
-        if (!parse_count(value, 1, SCHEDULE_DEPTH_MAX, &number))
-            return false;
-        schedules.depth = (unsigned)number;
-        return true;
-    case KEY_PREEMPTIONS:
-        if (!parse_count(value, 0, UINT32_MAX, &number))
-            return false;
-        schedules.preemptions = (unsigned)number;
-        return true;
-    default:
-        schedules.mutant = faults_mutant_find(value);
-        return schedules.mutant != NULL;
-    }
-}
 
 static bool take(int key, const char *value)
 {
@@ -93,7 +44,7 @@ static bool take(int key, const char *value)
     case KEY_TRANSACTIONS:
         return parse_count(value, 1, UINT64_MAX, &transactions);
     default:
-        return take_schedule(key, value);
+        return schedules_take(key, value, &schedules, &is_scheduled);
     }
 }
 
@@ -192,8 +143,11 @@ struct competitor {
 static void *compete(void *context)
 {
     const struct competitor *one = context;
-    struct contend self = {0};
-    contest_compete(one->member, one->number, one->storage, &self);
+    struct contend self = {.storage = one->storage};
+    if (!contest_join(one->member, one->number, &self))
+        return NULL;
+    contend_run(&self);
+    contest_part(&self);
     return NULL;
 }
 
@@ -235,30 +189,17 @@ static int crew(void *context)
     return 0;
 }
 
-/* ---- under schedules */
-
-static int run_schedules(const struct arguments *arguments)
-{
-    if (readers + writers > SCHEDULE_THREADS_MAX)
-        return command_fail(arguments, STATUS_USAGE, "a schedule has %u threads at most",
-                            SCHEDULE_THREADS_MAX);
-    if (kill_switch_on(arguments) != STATUS_HELD)
-        return STATUS_CANNOT;
-    schedules.readers = readers;
-    schedules.writers = writers;
-    if (schedules.schedules == 0)
-        schedules.schedules = schedules.exhaustive ? UINT64_MAX : 1;
-    return schedules_run(arguments, &schedules);
-}
-
 static int run(const struct arguments *arguments)
 {
     static struct contest contest;
     if (readers + writers == 0)
         return command_fail(arguments, STATUS_USAGE,
                             "neither readers nor writers: there is no work");
-    if (is_scheduled)
-        return run_schedules(arguments);
+    if (is_scheduled) {
+        schedules.readers = readers;
+        schedules.writers = writers;
+        return schedules_run(arguments, &schedules);
+    }
     contest = (struct contest){
         .readers = readers,
         .writers = writers,

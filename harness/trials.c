@@ -36,7 +36,7 @@ static int inherit(void *context)
     return refused ? 0 : 1;
 }
 
-static void bear(struct board *board, tmf_storage *storage, tmf_writer *writer)
+void try_fork_inside(struct board *board, tmf_storage *storage, tmf_writer *writer)
 {
     struct heir heir = {storage, writer};
     struct child_end end;
@@ -54,13 +54,13 @@ static void bear(struct board *board, tmf_storage *storage, tmf_writer *writer)
 void try_fork(struct board *board, tmf_storage *storage)
 {
     struct visit visit = {.writes = true};
-    bear(board, storage, NULL);
+    try_fork_inside(board, storage, NULL);
     int error = visit_begin(storage, &visit, MANNER_WAIT);
     if (error) {
         board_violate(board, "after a fork no begin succeeds: %s", tmf_strerror(error));
         return;
     }
-    bear(board, storage, visit.writer);
+    try_fork_inside(board, storage, visit.writer);
     visit_end(&visit);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What `tmf threads` tries before the contest, in a process with one thread: rules that a contest
- * meets too seldom. Violations are noted on the board.
+ * What `tmf threads` tries before the contest, in a process with one thread, and `tmf procs` in
+ * the midst of it: rules that a contest meets too seldom. Violations are noted on the board.
  */
 #ifndef HARNESS_TRIALS_H
 #define HARNESS_TRIALS_H
@@ -13,6 +13,8 @@
  * of its parent's transaction too, and disturbs nobody.
  */
 void try_fork(struct board *board, tmf_storage *storage);
+/* The same inside a transaction of the caller; NULL: there is none. */
+void try_fork_inside(struct board *board, tmf_storage *storage, tmf_writer *writer);
 
 /*
  * Two threads make the first stores to a page at the same time, a byte each, and the transaction is

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import curves
 import figures
+import histograms
 from figures import grouped
 
 BENCH = "tmf bench --json FILE"
@@ -228,7 +229,7 @@ def waiting(envelopes):
         return not_run(name, question, "tmf procs --json FILE")
     waits = [wait for envelope in chosen for wait in envelope.metrics.get("waits", [])
              if wait["kind"] != "all"]  # that is what the runs say
-    figures_of_kinds = [waits_figure(waits)] if waits else []
+    figures_of_kinds = [waits_figure(waits), *histogram_figure(waits)] if waits else []
     return Answer(name, question, [waiting_sentence(run) for run in runs],
                   "\n".join(envelope.again() for envelope in chosen), figures_of_kinds,
                   [rows_table("Waits of tmf procs", waits)] if waits else [])
@@ -240,6 +241,12 @@ def waits_figure(waits):
                              "99th percentile and longest; the numbers are in the table below.",
                              "µs")
     return Figure(drawing, "Waits for the lock, by kind. Those below 1 µs are drawn as 1 µs.")
+
+
+def histogram_figure(waits):
+    drawing = histograms.figure(waits, "waiting-histograms")
+    return [Figure(drawing, "All waits and holds of these runs: of a hundred, how many took longer "
+                            "than that.")] if drawing else []
 
 
 def wait_range(wait, labelled):

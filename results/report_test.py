@@ -9,6 +9,8 @@ import tempfile
 import unittest
 from html.parser import HTMLParser
 
+import histograms
+
 HERE = pathlib.Path(__file__).parent
 FIXTURES = HERE / "fixtures"
 
@@ -246,6 +248,25 @@ class ReportTest(unittest.TestCase):
                 self.assertTrue(reference.startswith("#") and reference[1:] in page.ids, reference)
             self.assertEqual(text.count("<svg"), drawings)
             self.assertEqual(text.count('role="img" aria-label='), drawings)
+
+    def test_histograms_add_up(self):
+        waits = [{"kind": "of readers", "buckets_us": [[0.5, 30], [1, 20]]},
+                 {"kind": "of readers", "buckets_us": [[10, 49], [1000, 1]]},
+                 {"kind": "of writers", "buckets_us": [[7, 1000]]}]
+        times, shares = histograms.longer(histograms.merged(waits, "of readers"))
+        self.assertEqual([round(time, 2) for time in times], [0.56, 1, 10])
+        self.assertEqual([share.median for share in shares], [70, 50, 1])
+        procs = fixture("procs")
+        text = report_of(json.dumps(procs))[1]
+        self.assertNotIn("waiting-histograms", text)
+        for kind in ("of readers", "held by writers"):
+            procs["metrics"]["waits"].append(procs["metrics"]["waits"][0] | {
+                "kind": kind, "buckets_us": [[1, 5], [20, 3], [300, 1]]})
+        text = report_of(json.dumps(procs))[1]
+        self.assertIn("waiting-histograms", text)
+        for label in ("readers wait", "writers hold"):
+            self.assertIn(label, text)
+        self.assertNotIn("readers hold", text)
 
     def test_again_leaves_out_where_the_json_went(self):
         self.assertIn("<code>tmf bench --repetitions 3 --min-time 0.05</code>", self.page("bench"))

@@ -106,6 +106,85 @@ static void test_d15_writer_uses_the_growth(const struct test_place *place)
     check_ok(tmf_close(storage));
 }
 
+/* ---- logs of different sizes: none is cut below what a slot has promised to all */
+
+#define SMALL_LOG (8 * TEST_PAGE)
+#define LARGE_LOG (256 * TEST_PAGE)
+
+static void change_block(tmf_storage *storage)
+{
+    tmf_writer *writer = test_write(storage);
+    struct root *root = tmf_writer_root(writer);
+    root->number++;
+    root->shadow++;
+    memset(root->block, (int)root->number, SIZE / 2);
+    test_commit(writer);
+}
+
+struct large_keeper {
+    const struct test_place *place;
+    struct test_flag extended, cut, promised;
+};
+
+/* Makes the log long and promises nothing; does so later, when another one has cut it. */
+static void keep_much(const void *context)
+{
+    const struct large_keeper *keeper = context;
+    const tmf_options much = {.log_size = LARGE_LOG, .strategy = "redo-segv"};
+    tmf_storage *storage = test_open(keeper->place, &much);
+    change_block(storage);
+    test_flag_raise(&keeper->extended);
+    test_flag_wait(&keeper->cut);
+    change_block(storage);
+    check_ok(tmf_close(storage));
+    storage = test_open(keeper->place, &much); /* the log is as long as it says */
+    change_block(storage);
+    for (int n = 0; n < 16; n++)
+        change_block(storage);
+    check(test_file_size(keeper->place->log) >= LARGE_LOG);
+    test_flag_raise(&keeper->promised);
+    test_flag_wait(&keeper->cut);
+    (void)read_number(storage);
+    check_ok(tmf_close(storage));
+}
+
+static void make_block(const struct test_place *place)
+{
+    const tmf_options little = {
+        .size = SIZE, .root_size = sizeof(struct root), .log_size = SMALL_LOG};
+    tmf_storage *storage = test_open(place, &little);
+    tmf_writer *writer = test_write(storage);
+    struct root *root = tmf_writer_root(writer);
+    root->block = test_alloc(writer, SIZE / 2);
+    test_commit(writer);
+    check_ok(tmf_close(storage));
+}
+
+static void test_log_is_not_cut_below_a_promise(const struct test_place *place)
+{
+    const tmf_options little = {.log_size = SMALL_LOG, .strategy = "undo-fsync"};
+    struct large_keeper keeper = {.place = place};
+    make_block(place);
+    tmf_storage *storage = test_open(place, &little);
+    test_flag_make(&keeper.extended);
+    test_flag_make(&keeper.cut);
+    test_flag_make(&keeper.promised);
+    pid_t child = test_child(keep_much, &keeper);
+    test_flag_wait(&keeper.extended);
+    change_block(storage); /* another kind of log: it starts over, and is cut */
+    test_flag_raise(&keeper.cut);
+    test_flag_wait(&keeper.promised);
+    change_block(storage);
+    check(test_file_size(place->log) >= LARGE_LOG);
+    test_flag_raise(&keeper.cut);
+    test_child_returned(child);
+    test_storage_is_well(storage);
+    check_ok(tmf_close(storage));
+    test_flag_free(&keeper.extended);
+    test_flag_free(&keeper.cut);
+    test_flag_free(&keeper.promised);
+}
+
 /* ---- D26 */
 
 #define DEATHS  30
@@ -254,6 +333,7 @@ static void test_open_waits_at_the_gate(const struct test_place *place)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        test_case(test_log_is_not_cut_below_a_promise),
         test_case(test_d15_reader_sees_the_growth),
         test_case(test_d15_writer_uses_the_growth),
         test_case(test_d26_readers_recover_side_by_side),

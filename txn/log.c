@@ -60,8 +60,34 @@ static bool slots_read(const unsigned char *head, struct tmf_log_slot *out)
     return found;
 }
 
+static void promise(struct tmf_log *log, uint64_t size)
+{
+    if (log->promised < size)
+        log->promised = size;
+    if (log->size_kept < log->promised)
+        log->size_kept = log->promised;
+}
+
+/*
+ * What the next slot may promise: no less than the one before, by which every process has mapped
+ * the log; more, where we keep more and the file has it, which another one may have cut meanwhile.
+ */
+static int find_promise(struct tmf_log *log)
+{
+    if (log->size_kept <= log->promised)
+        return 0;
+    int error = tmf_file_size(log->fd, &log->size);
+    uint64_t kept = log->size < log->size_kept ? log->size : log->size_kept;
+    if (!error)
+        promise(log, kept);
+    return error;
+}
+
 static int slot_write(struct tmf_log *log, uint64_t turn, enum tmf_log_kind kind, uint64_t sequence)
 {
+    int error = find_promise(log);
+    if (error)
+        return error;
     struct tmf_log_slot slot = {.version = TMF_FORMAT_VERSION,
                                 .byte_order = TMF_BYTE_ORDER,
                                 .id = log->id,
@@ -69,7 +95,7 @@ static int slot_write(struct tmf_log *log, uint64_t turn, enum tmf_log_kind kind
                                 .turn = turn,
                                 .kind = kind,
                                 .sequence = sequence,
-                                .size = log->size < log->size_kept ? log->size : log->size_kept};
+                                .size = log->promised};
     memcpy(slot.log_magic, TMF_LOG_MAGIC, TMF_MAGIC_SIZE);
     slot.checksum = slot_checksum(&slot);
     unsigned char sectors[TMF_LOG_SLOT_SIZE] = {0};
@@ -159,8 +185,7 @@ static int read_slot(struct tmf_log *log)
         return TMF_ECORRUPT;
     log->id = slot.id;
     log->salt = slot.salt;
-    if (log->size_kept < slot.size)
-        log->size_kept = slot.size;
+    promise(log, slot.size);
     return map_head(log, slot.size);
 }
 
@@ -211,6 +236,7 @@ int tmf_log_look(const struct tmf_log *log, struct tmf_log_state *out)
     memcpy(&poison, log->head + TMF_LOG_POISON_OFFSET, sizeof(poison));
     *out = (struct tmf_log_state){.turn = slot.turn,
                                   .sequence = slot.sequence,
+                                  .promised = slot.size,
                                   .kind = (enum tmf_log_kind)slot.kind,
                                   .poisoned =
                                       memcmp(poison.log_magic, TMF_LOG_MAGIC, TMF_MAGIC_SIZE) == 0};
@@ -224,6 +250,7 @@ void tmf_log_follow(struct tmf_log *log, const struct tmf_log_state *state)
     log->turn = state->turn;
     log->kind = state->kind;
     log->sequence = state->sequence;
+    promise(log, state->promised);
     log->records = log->synced = 0;
     log->has_leftovers = false;
     log->at = (struct tmf_redo_cursor){state->sequence, TMF_LOG_RECORDS_OFFSET, 0};

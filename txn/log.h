@@ -34,6 +34,7 @@ struct tmf_log {
     uint64_t sequence;  /* of that slot: the undo log's transaction, or the redo log's first */
     uint64_t size;      /* of the file, as far as we know */
     uint64_t size_kept; /* bytes that stay between transactions */
+    uint64_t promised;  /* bytes that the file has at least, by the slot that we know */
     bool durable;       /* syncs are made */
     _Atomic uint64_t bytes_written, syncs; /* for measurement */
 
@@ -49,7 +50,7 @@ struct tmf_log {
 
 /* What a look at the log's head tells. */
 struct tmf_log_state {
-    uint64_t turn, sequence; /* of the current slot */
+    uint64_t turn, sequence, promised; /* of the current slot */
     enum tmf_log_kind kind;
     bool pending;  /* the .odb is not what was committed: undo, or publish */
     bool poisoned; /* a sync failed */

@@ -120,6 +120,8 @@ static int pass_gate(const struct tmf_process_lock *lock, int operation, uint64_
 {
     if (lock->is_exclusive || TMF_MUTANT("main-lock-not-taken"))
         return 0;
+    if (TMF_MUTANT("gate-not-passed"))
+        return tmf_flock(lock->log_fd, operation, deadline);
     int error = tmf_flock(lock->odb_fd, operation, deadline);
     if (error)
         return error;

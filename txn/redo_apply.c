@@ -290,6 +290,8 @@ int tmf_redo_checkpoint(struct tmf_storage *storage, uint64_t deadline)
                     : tmf_process_alone(&storage->lock.process, deadline);
     if (error)
         return error;
+    if (TMF_MUTANT("unlocked-before-published"))
+        tmf_process_not_alone(&storage->lock.process);
     TMF_POINT("txn/checkpoint/begin");
     error = tmf_settle(storage, TMF_LOG_REDO);
     tmf_process_not_alone(&storage->lock.process);

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * File locks under a schedule of processes: who would wait for one lets the others go on, and asks
+ * again when any of them has changed a lock. Nobody waits in the kernel, where no schedule sees it.
+ */
+#include <errno.h>
+#include <sys/file.h>
+
+#include "faults/io_points.h"
+#include "faults/schedule.h"
+
+static const char any_lock; /* what is waited for; its address is that of all processes */
+
+static bool would_wait(int result)
+{
+    return result != 0 && (errno == EWOULDBLOCK || errno == EAGAIN || errno == EACCES);
+}
+
+static void wait_for_locks(void)
+{
+    schedule_will_wait();
+    (void)schedule_wait(&any_lock, SCHEDULE_FOREVER);
+}
+
+static int scheduled_flock(int fd, int operation)
+{
+    if (!schedule_takes_part())
+        return faults_io_points.flock(fd, operation);
+    bool may_wait = !(operation & (LOCK_UN | LOCK_NB));
+    int result = faults_io_points.flock(fd, operation | (may_wait ? LOCK_NB : 0));
+    while (may_wait && would_wait(result)) {
+        wait_for_locks();
+        result = faults_io_points.flock(fd, operation | LOCK_NB);
+    }
+    if (result == 0)
+        schedule_wake(&any_lock);
+    return result;
+}
+
+static int scheduled_fcntl_lock(int fd, int command, struct flock *lock)
+{
+    if (!schedule_takes_part())
+        return faults_io_points.fcntl_lock(fd, command, lock);
+    bool may_wait = command == F_OFD_SETLKW;
+    int result = faults_io_points.fcntl_lock(fd, may_wait ? F_OFD_SETLK : command, lock);
+    while (may_wait && would_wait(result)) {
+        wait_for_locks();
+        result = faults_io_points.fcntl_lock(fd, F_OFD_SETLK, lock);
+    }
+    if (result == 0)
+        schedule_wake(&any_lock);
+    return result;
+}
+
+void schedule_locks_install(void)
+{
+    static struct tmf_io table;
+    table = faults_io_points;
+    table.flock = scheduled_flock;
+    table.fcntl_lock = scheduled_fcntl_lock;
+    tmf_io = &table;
+}
