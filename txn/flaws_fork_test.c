@@ -194,8 +194,9 @@ static void test_child_does_not_disturb_a_reader(const struct test_place *place)
 struct family {
     const struct test_place *place;
     bool spawns;
-    struct test_flag born;
-    pid_t *orphan; /* shared */
+    struct test_flag born;  /* raised by the orphan */
+    struct test_flag named; /* by its parent: `orphan` is set */
+    pid_t *orphan;          /* shared */
 };
 
 /* Longer than any test takes, so that a test that failed does not leave it for ever. */
@@ -208,10 +209,11 @@ static void fork_orphan(const struct family *family)
 {
     pid_t orphan = fork();
     check(orphan >= 0);
-    if (orphan > 0)
+    if (orphan > 0) {
+        *family->orphan = orphan;
         return;
+    }
     (void)alarm(ORPHAN_LIFE_S);
-    *family->orphan = getpid();
     test_flag_raise(&family->born);
     for (;;)
         (void)pause();
@@ -238,6 +240,7 @@ static void leave_an_orphan(const void *context)
     const struct family *family = context;
     set_number(test_write(test_open(family->place, NULL)), 77);
     (family->spawns ? spawn_orphan : fork_orphan)(family);
+    test_flag_raise(&family->named);
     for (;;)
         (void)pause();
 }
@@ -252,8 +255,10 @@ static void test_d20_orphans_keep_no_lock(const struct test_place *place)
         test_context("the orphan was %s", spawns ? "spawned" : "forked");
         struct family family = {.place = place, .spawns = spawns, .orphan = shared};
         test_flag_make(&family.born);
+        test_flag_make(&family.named);
         pid_t parent = test_child(leave_an_orphan, &family);
         test_flag_wait(&family.born);
+        test_flag_wait(&family.named);
         test_child_kill(parent);
         check(kill(*family.orphan, 0) == 0); /* it lives */
         tmf_storage *storage = test_open(place, NULL);
@@ -262,6 +267,7 @@ static void test_d20_orphans_keep_no_lock(const struct test_place *place)
         check_ok(tmf_close(storage));
         test_child_kill(*family.orphan);
         test_flag_free(&family.born);
+        test_flag_free(&family.named);
     }
 }
 

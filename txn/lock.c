@@ -96,18 +96,18 @@ int tmf_lock_init(struct tmf_lock *lock, struct tmf_process_lock process, bool w
     *lock = (struct tmf_lock){
         .process = process, .writers_alone = writers_alone, .hooks = hooks, .context = context};
     lock->last_writer = &lock->first_writer;
-    pthread_condattr_t monotonic;
-    int error = pthread_mutex_init(&lock->mutex, NULL);
+    int error = pthread_condattr_init(&lock->monotonic);
     if (error)
         return error;
-    error = pthread_condattr_init(&monotonic);
+    (void)pthread_condattr_setclock(&lock->monotonic, CLOCK_MONOTONIC);
+    error = pthread_mutex_init(&lock->mutex, NULL);
     if (!error) {
-        (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-        error = pthread_cond_init(&lock->changed, &monotonic);
-        (void)pthread_condattr_destroy(&monotonic);
+        error = pthread_cond_init(&lock->readers_may_enter, &lock->monotonic);
+        if (error)
+            (void)pthread_mutex_destroy(&lock->mutex);
     }
     if (error)
-        (void)pthread_mutex_destroy(&lock->mutex);
+        (void)pthread_condattr_destroy(&lock->monotonic);
     return error;
 }
 
@@ -118,8 +118,9 @@ void tmf_lock_destroy(struct tmf_lock *lock)
         lock->free_holders = holder->next;
         free(holder);
     }
-    (void)pthread_cond_destroy(&lock->changed);
+    (void)pthread_cond_destroy(&lock->readers_may_enter);
     (void)pthread_mutex_destroy(&lock->mutex);
+    (void)pthread_condattr_destroy(&lock->monotonic);
 }
 
 static bool holds(const struct tmf_lock *lock, pthread_t thread)
@@ -160,15 +161,15 @@ static struct tmf_lock_holder *take_free(struct tmf_lock *lock)
     return holder;
 }
 
-static int wait_changed(struct tmf_lock *lock, uint64_t deadline)
+static int wait_until(struct tmf_lock *lock, pthread_cond_t *may_enter, uint64_t deadline)
 {
     if (deadline == TMF_WAIT_TRY)
         return EBUSY;
     if (deadline == TMF_WAIT_FOREVER || TMF_MUTANT("time-out-ignored"))
-        return pthread_cond_wait(&lock->changed, &lock->mutex);
+        return pthread_cond_wait(may_enter, &lock->mutex);
     struct timespec until = {.tv_sec = (time_t)(deadline / NS_PER_S),
                              .tv_nsec = (long)(deadline % NS_PER_S)};
-    return pthread_cond_timedwait(&lock->changed, &lock->mutex, &until);
+    return pthread_cond_timedwait(may_enter, &lock->mutex, &until);
 }
 
 /* Whether a writer of another process waits for the readers of this one to leave. */
@@ -199,7 +200,7 @@ static int wait_to_join(struct tmf_lock *lock, uint64_t deadline)
 {
     uint64_t soon = tmf_deadline(ASK_AGAIN_NS);
     bool ask_again = lock->joins >= GENERATION_JOINS && deadline != TMF_WAIT_TRY && soon < deadline;
-    int error = wait_changed(lock, ask_again ? soon : deadline);
+    int error = wait_until(lock, &lock->readers_may_enter, ask_again ? soon : deadline);
     return ask_again && error == ETIMEDOUT ? 0 : error;
 }
 
@@ -215,8 +216,6 @@ static int wait_to_read(struct tmf_lock *lock, uint64_t deadline)
     lock->waiting_readers--;
     if (lock->era != era)
         lock->admitted--;
-    if (error)
-        (void)pthread_cond_broadcast(&lock->changed);
     return error;
 }
 
@@ -247,15 +246,28 @@ static bool writer_must_wait(const struct tmf_lock *lock, const struct tmf_lock_
 
 static int wait_to_write(struct tmf_lock *lock, uint64_t deadline)
 {
-    int error = 0;
     struct tmf_lock_waiter self;
+    int error = pthread_cond_init(&self.may_enter, &lock->monotonic);
+    if (error)
+        return error;
     queue_writer(lock, &self);
     while (!error && writer_must_wait(lock, &self))
-        error = wait_changed(lock, deadline);
+        error = wait_until(lock, &self.may_enter, deadline);
     unqueue_writer(lock, &self);
-    if (error)
-        (void)pthread_cond_broadcast(&lock->changed);
+    (void)pthread_cond_destroy(&self.may_enter);
     return error;
+}
+
+/* Whatever was changed under the mutex: wakes who may enter now, and nobody else. Of the readers
+ * each looks for itself. */
+static void wake(struct tmf_lock *lock)
+{
+    if (lock->writing || lock->entering)
+        return;
+    if (lock->waiting_readers > 0 && (lock->admitted > 0 || !lock->first_writer))
+        (void)pthread_cond_broadcast(&lock->readers_may_enter);
+    if (lock->first_writer && !writer_must_wait(lock, lock->first_writer))
+        (void)pthread_cond_broadcast(&lock->first_writer->may_enter);
 }
 
 /* With the mutex held and nobody inside: takes the locks among processes, without the mutex. */
@@ -266,7 +278,6 @@ static int enter(struct tmf_lock *lock, bool exclusive, uint64_t deadline)
     int error = enter_processes(lock, exclusive, deadline);
     (void)pthread_mutex_lock(&lock->mutex);
     lock->entering = false;
-    (void)pthread_cond_broadcast(&lock->changed);
     return error;
 }
 
@@ -297,12 +308,15 @@ int tmf_lock_shared(struct tmf_lock *lock, uint64_t deadline, struct tmf_lock_ho
     int error = holds(lock, pthread_self()) ? EDEADLK : 0;
     if (!error && reader_must_wait(lock, false))
         error = wait_to_read(lock, deadline);
-    if (!error && lock->readers == 0 && has_to_enter(lock)) {
+    bool is_first = lock->readers == 0;
+    if (!error && is_first && has_to_enter(lock)) {
         lock->joins = 0;
         error = enter(lock, false, deadline);
     }
     if (!error)
         error = join(lock, out);
+    if (error || is_first)
+        wake(lock);
     (void)pthread_mutex_unlock(&lock->mutex);
     return error;
 }
@@ -317,6 +331,7 @@ int tmf_lock_exclusive(struct tmf_lock *lock, uint64_t deadline, struct tmf_lock
         lock->writing = true;
         link_holder(lock, holder);
     }
+    wake(lock);
     (void)pthread_mutex_unlock(&lock->mutex);
     return error;
 }
@@ -339,7 +354,7 @@ void tmf_lock_release(struct tmf_lock *lock, struct tmf_lock_holder *holder)
         lock->admitted = lock->waiting_readers;
     }
     if (last && !TMF_MUTANT("waiter-not-woken") && (was_writing || !TMF_MUTANT("leaving-untold")))
-        (void)pthread_cond_broadcast(&lock->changed);
+        wake(lock);
     (void)pthread_mutex_unlock(&lock->mutex);
 }
 

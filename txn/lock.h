@@ -42,6 +42,7 @@ struct tmf_lock_holder {
 
 /* A writer that waits. */
 struct tmf_lock_waiter {
+    pthread_cond_t may_enter;
     struct tmf_lock_waiter *next;
 };
 
@@ -49,7 +50,8 @@ struct tmf_lock_hooks;
 
 struct tmf_lock {
     pthread_mutex_t mutex;
-    pthread_cond_t changed;
+    pthread_condattr_t monotonic;
+    pthread_cond_t readers_may_enter;
     struct tmf_process_lock process;
     bool writers_alone; /* a writer keeps the readers of other processes out */
     const struct tmf_lock_hooks *hooks;
