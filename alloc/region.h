@@ -68,6 +68,7 @@ static inline void region_map(struct region *region, size_t reserved)
 {
     int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
     void *where = (void *)REGION_PLACE;
+    region_require(reserved <= REGION_MOST);
     unsigned char *all = mmap(where, reserved + 2 * GUARD, PROT_NONE, flags, -1, 0);
     region_require(all == where);
     *region = (struct region){.base = all + GUARD, .reserved = reserved};

@@ -221,7 +221,8 @@ static void run_checkerboard(tmf_heap_config config, const struct model_workload
 static void run_growth(tmf_heap_config config, const struct model_workload *self)
 {
     size_t pages = config.quantum > 128 ? 1024 : 16;
-    begin_or_fail(config, self, pages * PAGE, 256 * pages * PAGE);
+    size_t most = 256 * pages * PAGE < REGION_MOST ? 256 * pages * PAGE : REGION_MOST;
+    begin_or_fail(config, self, pages * PAGE, most);
     for (size_t misses = 0; operations < 3000 && misses < 3;) {
         size_t size = 1 + below(config.quantum * (below(16) == 0 ? 700 : 12));
         if (round_alloc(below(8) == 0 ? 4 * config.quantum : 1, size) == NOWHERE) {
