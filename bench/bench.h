@@ -18,6 +18,7 @@ void register_floor_benchmarks(const folder &where);
 void register_read_benchmarks(const folder &where);
 void register_group_benchmarks(const folder &where);
 void register_split_benchmarks(const folder &where);
+void register_strategy_benchmarks(const folder &where);
 void register_open_benchmarks(const folder &where);
 void register_trace_benchmarks();
 

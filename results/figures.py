@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from matplotlib import pyplot
+from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
 
 import svg
@@ -74,9 +75,12 @@ SIDES = {"left": {"xytext": (-7, 0), "ha": "right", "va": "center"},
          "right": {"xytext": (7, 0), "ha": "left", "va": "center"}}
 
 
-def ranges(rows, name, description, x_label, colours=(0, 0, 0)):
-    """One above the other, each below its label; x is logarithmic. colours: of the n-th marks."""
+def ranges(rows, name, description, x_label, colours=(0, 0, 0), mark=None):
+    """One above the other, each below its label; x is logarithmic. colours: of the n-th marks;
+    mark: a value to compare with."""
     figure, axes = pyplot.subplots(figsize=(4.6, 0.8 + 0.5 * len(rows)))
+    if mark is not None:
+        axes.axvline(mark, color=svg.INK, linewidth=1)
     for n, row in enumerate(rows):
         axes.text(0, n - 0.45, row.label, transform=axes.get_yaxis_transform(), va="center")
         axes.plot([row.low, row.high], [n, n], color=svg.SERIES[0])
@@ -105,3 +109,29 @@ def short(value):
 def grouped(value):
     text = f"{value:,.0f}" if float(value).is_integer() else f"{value:,.6g}"
     return text.replace(",", "\u202f")
+
+
+def stacked(rows, parts, name, description, x_label):
+    """rows: (label, a number for each part). Each row is 100 %, its whole at its end; a part is
+    named where it is first wide enough for its name."""
+    figure, axes = pyplot.subplots(figsize=(4.6, 1.1 + 0.5 * len(rows)))
+    unnamed = set(parts)
+    for n, (label, values) in enumerate(rows):
+        whole = sum(values) or 1
+        axes.text(0, n - 0.45, f"{label}, {grouped(float(f'{whole:.3g}'))} µs",
+                  transform=axes.get_yaxis_transform(), va="center")
+        left = 0
+        for part, value, colour in zip(parts, values, svg.SERIES):
+            width = 100 * value / whole
+            axes.barh(n, width, left=left, height=0.42, color=colour, linewidth=0)
+            if width > 2.2 * len(part) + 1 and part in unnamed:
+                axes.text(left + width / 2, n, part, ha="center", va="center", color=svg.PAPER,
+                          fontsize=9)
+                unnamed.discard(part)
+            left += width
+    axes.legend(handles=[Patch(color=colour, label=part) for part, colour
+                         in zip(parts, svg.SERIES)], loc="upper center", ncols=4, frameon=False,
+                bbox_to_anchor=(0.5, -0.22), handlelength=0.9, handleheight=0.9, fontsize=9)
+    axes.set(xlim=(0, 100), xlabel=x_label, ylim=(len(rows) - 0.6, -0.75), yticks=())
+    axes.grid(visible=False)
+    return svg.inline(figure, name, description)
