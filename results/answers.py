@@ -26,6 +26,13 @@ class Table:
     rows: list
     strong: frozenset = frozenset()  # (row, column) of what stands out
 
+    @property
+    def words(self):
+        """The columns that hold no numbers."""
+        columns = range(1, len(self.head))
+        return {column for column in columns
+                if all(not row[column][:1].isdigit() for row in self.rows)}
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -38,6 +45,11 @@ class Answer:
     tables_shown: int = 0  # of the tables, those that are not folded away
     short: str = ""  # one line of the first table
     state: str = "plain"  # that line is "good", "bad" or "plain"; "missing": nothing was measured
+
+    @property
+    def is_main(self):
+        """Asked by those who choose; the others are what stands behind these."""
+        return self.name in ("cost", "choice", "peers", "change")
 
 
 def bench_line(pattern):

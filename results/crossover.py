@@ -27,16 +27,16 @@ def between(name, of_name, other, of_other):
         return []
     log_x = np.log(x)
     middle = np.array([np.log(of_name[n].median / of_other[n].median) for n in x])
-    draws = drawn(of_name, x) - drawn(of_other, x)
+    random = np.random.default_rng(1)
+    draws = drawn(random, of_name, x) - drawn(random, of_other, x)
     found = [(place, middle[n + 1] > middle[n]) for n, place in crossings(middle, log_x)
              if is_clear(middle, n)]
     return [describe((name, other) if rises else (other, name), place,
                      draws if rises else -draws, log_x) for place, rises in found]
 
 
-def drawn(points, x):
+def drawn(random, points, x):
     """Logarithms of medians of repetitions drawn again: DRAWS rows, a column for each x."""
-    random = np.random.default_rng(1)
     columns = [np.median(random.choice(points[n].times or (points[n].median,),
                                        (DRAWS, max(len(points[n].times), 1))), axis=1) for n in x]
     return np.log(np.column_stack(columns))

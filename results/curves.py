@@ -19,6 +19,7 @@ class Point:
     runs: int
     counters: dict
     times: tuple = ()  # of each repetition
+    label: str = ""  # what the benchmark says of itself
 
     def argument(self, key):
         """The value of key:value in the name, a string; None where it has none."""
@@ -56,7 +57,7 @@ def summarize(name, runs):
                 if isinstance(value, (int, float)) and key not in OWN
                 and all(key in run for run in runs)}
     return Point(name, float(np.median(times)), min(times), max(times), len(runs), counters,
-                 tuple(times))
+                 tuple(times), runs[0].get("label", ""))
 
 
 def series(all_points, start):
@@ -83,6 +84,11 @@ def counter_fit(of_family, counter):
     coefficient = float(x @ y / (x @ x))
     rms = float(np.sqrt(np.mean((y - coefficient * x) ** 2)) / np.mean(y))
     return Fit(coefficient, rms)
+
+
+def of_times(name, times, label=""):
+    return Point(name, float(np.median(times)), min(times), max(times), len(times), {},
+                 tuple(times), label)
 
 
 def exactly(value):

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""How it compares with the peers: engine/ENGINE/WORK, the same work by each in the same run. Only
-engines whose commits outlive the same are compared; whoever is faster than tmf is named first."""
+"""How it compares with the peers: engine/ENGINE/WORK, the same work by each in the same run. The
+default strategy, with the durability of its name, beside the peers whose commits outlive the same;
+whoever is faster than it is named first. Ratios are taken within each repetition, so that a disk
+that drifts does not come into them."""
+import re
 from collections import defaultdict
 from dataclasses import dataclass
 
@@ -9,16 +12,15 @@ import figures
 from answers import Answer, Figure, Table, bench_line, duration, not_run, significant
 
 NAME, QUESTION = "peers", "How does it compare with the peers?"
-PROCESS = ("process", "nosync", "off")  # at the end of a name: survives the death of a process
-CONTROLS = ("mmap-msync",)  # survive nothing: what they take is no competitor's time
-POWER = "survive power loss"
-KILL = "survive the death of the process alone"
+OUTLIVES = {"power loss": "survive power loss", "kill": "survive the death of the process alone"}
+OWN_DURABILITY = {"power loss": "sync", "kill": "process"}
+USUAL_DEFAULT = "redo-wp"
 TIMES = "\u00a0×"
 
 
 @dataclass(frozen=True)
 class Race:
-    """One work by all engines whose commits outlive the same."""
+    """One work by all engines whose commits outlive the same; a control outlives nothing."""
     work: str
     outlives: str
     own: object  # tmf's point
@@ -26,38 +28,61 @@ class Race:
     controls: dict
 
 
-def outlives(engine):
-    return KILL if engine.endswith(PROCESS) else POWER
-
-
-def races(points):
-    by_work = defaultdict(dict)
-    for name, point in points.items():
+def works(rows):
+    """{work: {engine: point}}; and the reads of a work that has both, as one of its own."""
+    found = defaultdict(dict)
+    reads = defaultdict(list)
+    for name, point in curves.points(rows).items():
         if name.startswith("engine/") and name.count("/") > 1:
             _, engine, work = name.split("/", 2)
-            by_work[work, outlives(engine)][engine] = point
-    return [race for (work, what), of_engines in by_work.items()
-            if (race := race_of(work, what, of_engines))]
+            found[work][engine] = point
+    for row in rows:
+        if row["run_type"] == "iteration" and "read_ns" in row and not row.get("error_occurred"):
+            reads[row["run_name"]].append(row)
+    for name, runs in reads.items():
+        _, engine, work = name.split("/", 2)
+        found[f"{work} reads"][engine] = curves.of_times(name, [run["read_ns"] for run in runs],
+                                                        runs[0].get("label", ""))
+    return found
 
 
-def race_of(work, what, of_engines):
+def races(rows):
+    found = works(rows)
+    default = default_strategy(found)
+    return [race for outlives in OUTLIVES for work, engines in found.items()
+            if (race := race_of(work, outlives, engines, default))]
+
+
+def default_strategy(found):
+    """Of it alone more was measured than pages."""
+    for engines in found.values():
+        for engine in engines:
+            if match := re.fullmatch(r"tmf-(.+)-sync-exclusive", engine):
+                return match[1]
+    return USUAL_DEFAULT
+
+
+def race_of(work, outlives, engines, default):
     """None where tmf or every peer is missing."""
-    own = [point for name, point in of_engines.items() if is_own(name)]
-    others = {name: point for name, point in of_engines.items() if not is_own(name)}
-    peers = {name: point for name, point in others.items() if name not in CONTROLS}
-    controls = {name: point for name, point in others.items() if name in CONTROLS}
-    if not own or not peers:
-        return None
-    return Race(work, what, min(own, key=lambda point: point.median), peers, controls)
+    own = engines.get(f"tmf-{default}-{OWN_DURABILITY[outlives]}")
+    others = {name: point for name, point in engines.items() if not name.startswith("tmf-")}
+    peers = {name: point for name, point in others.items()
+             if point.label == f"survives {outlives}"}
+    controls = {name: point for name, point in others.items()
+                if point.label == "survives nothing" and outlives == "power loss"}
+    return Race(work, OUTLIVES[outlives], own, peers, controls) if own and peers else None
 
 
-def is_own(engine):
-    return engine == "tmf" or engine.startswith("tmf-")
+def ratio_of(point, own):
+    """How many times the own time; low and high are the smallest and largest of a repetition."""
+    if len(point.times) != len(own.times):
+        return curves.multiple(point, own)
+    return curves.of_times(point.name, [of_peer / of_own for of_peer, of_own
+                                        in zip(point.times, own.times)])
 
 
 def ratio(race, peer):
-    """How many times tmf's time the peer takes, and what the spreads of both allow."""
-    return curves.multiple(race.peers[peer], race.own)
+    return ratio_of(race.peers[peer], race.own)
 
 
 def verdict(of_times):
@@ -67,7 +92,7 @@ def verdict(of_times):
 
 
 def answer(benches):
-    found = races(benches.points)
+    found = races(benches.rows)
     if not found:
         return not_run(NAME, QUESTION, bench_line("^engine/"))
     losses = [(race, peer) for race in found for peer in race.peers
@@ -125,9 +150,10 @@ def race_table(found, what):
     rows = [(work_words(race.work), winner(race), duration(race.own.median),
              *(shown(race, name) for name in names)) for race in chosen]
     strong = frozenset((n, 1) for n, row in enumerate(rows) if not row[1].startswith("tmf"))
-    head = [name + (", a control" if name in CONTROLS else "") for name in names]
-    return Table(f"Time per operation or transaction of engines whose commits {what}, and how many "
-                 "times tmf's time that is. A winner is one whose repetitions are all faster.",
+    controls = {name for race in chosen for name in race.controls}
+    head = [name + (", a control" if name in controls else "") for name in names]
+    return Table(f"Time of a transaction of engines whose commits {what}, and how many times tmf's "
+                 "time that is. A winner is one that is faster in every repetition.",
                  ("work", "winner", "tmf", *head), rows, strong)
 
 
@@ -142,7 +168,7 @@ def shown(race, name):
     point = race.peers.get(name) or race.controls.get(name)
     if point is None:
         return ""
-    of_times = curves.multiple(point, race.own)
+    of_times = ratio_of(point, race.own)
     return f"{duration(point.median)}, {significant(of_times.median)}{TIMES}"
 
 
@@ -167,7 +193,7 @@ def drawings(found):
 def pages_figure(found, what):
     series = defaultdict(dict)
     for race in found:
-        count = race.own.argument("pages")
+        count = pages_of(race)
         if race.outlives != what or count is None:
             continue
         for name, point in {"tmf": race.own, **race.peers, **race.controls}.items():
@@ -188,7 +214,7 @@ def pages_figure(found, what):
 def ratios_figure(found, what):
     rows = []
     for race in found:
-        if race.outlives == what and race.own.argument("pages") is None:
+        if race.outlives == what and pages_of(race) is None:
             rows += [ratio_range(race, peer) for peer in race.peers]
     if not rows:
         return None
@@ -205,5 +231,9 @@ def ratio_range(race, peer):
                          ((of_times.median, f"{significant(of_times.median)}{TIMES}", "below"),))
 
 
+def pages_of(race):
+    return race.own.argument("pages")
+
+
 def kind_id(what):
-    return "kill" if what == KILL else "power"
+    return "power" if what == OUTLIVES["power loss"] else "kill"

@@ -16,6 +16,7 @@ CONTROL = "none"
 PERCENTILES = ("p50", "p90", "p99", "p99_9")
 PARTS = ("fault", "find", "copy", "log", "sync", "publish", "lock")
 SPLIT_PAGES = 64
+CERTAIN = 0.95  # share of the draws
 TIMES = "\u00a0×"
 
 
@@ -45,11 +46,12 @@ def answer(benches):
     usual = study.places.get(USUAL, {})
     limit = study.limits.get(USUAL[0], {})
     crossings = all_crossings(study)
-    return Answer(NAME, QUESTION, sentences(usual, limit, crossings),
+    first, *others = multiple_tables(study)
+    shown = [first, *crossing_tables(crossings)[:1]]
+    return Answer(NAME, QUESTION, [short(usual, limit), *crossing_sentences(crossings)],
                   benches.again("strategy/"), drawings(study, usual, limit),
-                  [*multiple_tables(study), *crossing_tables(crossings), *number_tables(study)],
-                  tables_shown=len(multiple_tables(study)[:1]) + len(crossing_tables(crossings)),
-                  short=short(usual, limit))
+                  [*shown, *others, *crossing_tables(crossings)[1:], *number_tables(study)],
+                  tables_shown=len(shown), short=short(usual, limit))
 
 
 def trusted(of_strategies):
@@ -69,54 +71,43 @@ def times(point):
 # ---- sentences
 
 def short(usual, limit):
-    best = fastest_runs(usual)
+    """By the medians; what the repetitions leave open is in the table of who overtakes whom."""
     parts = []
-    for first, last, name in best:
+    for pages, name in fastest_from(usual):
         of_name = multiples(usual[name], limit)
-        ends = dict.fromkeys(pages for pages in (first, last) if pages in of_name)
-        costs = " and ".join(f"{times(of_name[pages])} at {pages}" for pages in ends)
-        parts.append(f"{name} {costs}" if costs else name)
+        parts.append(f"from {pages_of(pages)} on {name}"
+                     + (f" ({times(of_name[pages])} the limit)" if pages in of_name else ""))
     if not parts:
         return "The usual place (sync, scattered, 160\u00a0MiB) was not measured."
-    return f"The fastest, as a multiple of one write and one sync of as many pages: {'; '.join(parts)}."
+    return f"The fastest by the pages that a transaction writes: {', '.join(parts)}."
 
 
-def fastest_runs(of_strategies):
-    """[(from pages, to pages, name)] of who is the fastest, where all were measured."""
+def fastest_from(of_strategies):
+    """[(pages, name)] from how many on who is the fastest of those that keep their promise."""
     of_strategies = trusted(of_strategies)
-    runs = []
+    changes = []
     for pages, name in crossover.fastest(of_strategies) if of_strategies else ():
-        if runs and runs[-1][2] == name:
-            runs[-1] = (runs[-1][0], pages, name)
-        else:
-            runs.append((pages, pages, name))
-    return runs
-
-
-def sentences(usual, limit, crossings):
-    said = [strategy_sentence(name, points, limit) for name, points in usual.items()]
-    said += [crossing_sentence(each) for place, each in crossings
-             if place == USUAL and each.support >= 0.95]
-    return [text for text in said if text]
-
-
-def strategy_sentence(name, points, limit):
-    of_name = multiples(points, limit)
-    if not of_name:
-        return None
-    ends = list(dict.fromkeys((min(of_name), max(of_name))))
-    costs = ", ".join(f"{duration(points[pages].median)} or {times(of_name[pages])} the limit "
-                      f"for {pages_of(pages)}" for pages in ends)
-    return f"{name}: {costs}."
+        if not changes or changes[-1][1] != name:
+            changes.append((pages, name))
+    return changes
 
 
 def pages_of(count):
     return "1\u00a0page" if count == 1 else f"{figures.grouped(count)}\u00a0pages"
 
 
-def crossing_sentence(each):
-    return (f"From {significant(each.at, 2)} pages on ({significant(each.low, 2)} to "
-            f"{significant(each.high, 2)}) {each.after} is faster than {each.before}.")
+def crossing_sentences(crossings):
+    """Of the usual place, those that are certain."""
+    found = [each for place, each in crossings if place == USUAL and is_certain(each)]
+    if not found:
+        return []
+    words = [f"{each.after} overtakes {each.before} at {significant(each.at, 2)} pages "
+             f"({significant(each.low, 2)} to {significant(each.high, 2)})" for each in found]
+    return [f"In that place {'; '.join(words)}."]
+
+
+def is_certain(crossing):
+    return crossing.support >= CERTAIN
 
 
 def all_crossings(study):
@@ -167,16 +158,23 @@ def fastest_cells(of_strategies, counts):
 
 
 def crossing_tables(crossings):
-    if not crossings:
-        return []
+    """Of the usual place, and of the others."""
+    groups = ([pair for pair in crossings if pair[0] == USUAL],
+              [pair for pair in crossings if pair[0] != USUAL])
+    return [crossing_table(group) for group in groups if group]
+
+
+def crossing_table(crossings):
     rows = [(place_name(place), each.before, each.after, significant(each.at, 2),
              f"{significant(each.low, 2)} to {significant(each.high, 2)}",
              f"{100 * each.support:.0f}\u00a0%") for place, each in crossings]
-    return [Table("Who overtakes whom: a straight line between the logarithms of the medians on "
-                  "both sides, and what 95 % of 2000 draws of the repetitions say of it. Last: the "
-                  "share of the draws in which it happens at all; below 95 % nothing is claimed.",
-                  ("where", "faster until then", "faster from then on", "pages", "95 % of draws",
-                   "certainty"), rows)]
+    strong = frozenset((n, 3) for n, (_, each) in enumerate(crossings) if is_certain(each))
+    return Table("Who overtakes whom: a straight line between the logarithms of the medians on "
+                 "both sides, and what 95 % of 2000 draws of the repetitions say of it. Last: the "
+                 "share of the draws in which it happens at all; below 95 % nothing is claimed, "
+                 "the others are strong.",
+                 ("where", "faster until then", "faster from then on", "at so many pages",
+                  "95 % of draws", "certainty"), rows, strong)
 
 
 def number_tables(study):
@@ -241,11 +239,10 @@ def multiples_figure(usual, limit):
         lines.append((name, sorted(of_name), [of_name[pages] for pages in sorted(of_name)], None))
     lines = [line for line in lines if line[1]]
     ticks = sorted({pages for line in lines for pages in line[1]})
-    lines.append(("limit", ticks, [curves.exactly(1)] * len(ticks), None))
     drawing = figures.sweep(lines, "cost-multiples", "Median time of a transaction as a multiple "
                             "of the limit, by strategy, against the pages it writes; the numbers "
                             "are in the table below.", "pages written",
-                            "times the limit", ticks, log_y=True)
+                            "times the limit", ticks, log_y=True, level=("the limit", 1))
     return Figure(drawing, f"Lower is better. {place_name(USUAL)}. Bars: the range that the "
                            "repetitions of both allow.")
 
