@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Makes pages as `tmf report` does, of envelopes made by hand, and looks at them."""
 import contextlib
+import gzip
 import io
 import json
 import pathlib
@@ -10,6 +11,7 @@ import tempfile
 import unittest
 from html.parser import HTMLParser
 
+import readme
 import report as page_maker
 
 HERE = pathlib.Path(__file__).parent
@@ -320,6 +322,26 @@ class ReportTest(unittest.TestCase):
         done, text = report("--format", "md", FIXTURES / "engine.json")
         self.assertIn("a peer wins 2: lmdb-sync in ycsb-b", text)
         self.assertIn("tmf bench --filter 'strategy' --json FILE", text)
+
+    def test_readme_is_refreshed_from_a_run(self):
+        with tempfile.TemporaryDirectory() as folder:
+            page, data = pathlib.Path(folder) / "README.md", pathlib.Path(folder) / "run"
+            data.mkdir()
+            (data / "engine.json.gz").write_bytes(gzip.compress(
+                (FIXTURES / "engine.json").read_bytes()))
+            page.write_text("before\n<!-- figures: peers -->\nold\n<!-- end -->\nafter\n",
+                            encoding="utf-8")
+            words = ["--readme", str(page), "--data", str(data)]
+            with contextlib.redirect_stdout(io.StringIO()):
+                self.assertEqual(readme.main([*words, "--check"]), 1)
+                self.assertEqual(readme.main(words), 0)
+                self.assertEqual(readme.main([*words, "--check"]), 0)
+            text = page.read_text(encoding="utf-8")
+            self.assertRegex(text, "(?s)^before\n<!--.*a peer wins 2: lmdb-sync.*-->\nafter\n$")
+            self.assertNotIn("old", text)
+            page.write_text("<!-- figures: nothing -->\n<!-- end -->", encoding="utf-8")
+            with contextlib.redirect_stderr(io.StringIO()):
+                self.assertEqual(readme.main(words), 2)
 
     def test_malformed_files_end_in_a_sentence(self):
         damaged = fixture("kill")
