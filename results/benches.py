@@ -8,7 +8,7 @@ from envelopes import Malformed
 class Benches:
     def __init__(self, envelopes):
         self.envelopes = [envelope for envelope in envelopes
-                          if "benchmarks" in envelope.metrics]
+                          if envelope.command == "bench" and "benchmarks" in envelope.metrics]
         self.rows = [row for envelope in self.envelopes for row in envelope.metrics["benchmarks"]]
         self.refuse_twins()
         self.points = curves.points(self.rows)

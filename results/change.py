@@ -30,7 +30,7 @@ class Change:
 def answer(loaded, benches, reference):
     """reference: Benches, or None. loaded: all envelopes."""
     compared = [envelope for envelope in loaded if envelope.command == "compare"]
-    rows = [row for envelope in compared for row in envelope.metrics.get("comparisons", [])]
+    rows = [row for envelope in compared for row in envelope.metrics.get("benchmarks", [])]
     if rows:
         return decided(compared, rows)
     common = [name for name in benches.points if reference and name in reference.points]
@@ -54,11 +54,16 @@ def decided(compared, rows):
     text = f"tmf compare, {len(rows)} benchmarks: " + counted(counts) + "."
     table = Table("New by old, as tmf compare has measured both in one run",
                   ("benchmark", "ratio", "interval", "verdict"),
-                  [(row["benchmark"], significant(row["ratio"], 4),
-                    f"{significant(row['low'], 4)} to {significant(row['high'], 4)}",
-                    row["verdict"]) for row in rows])
+                  [(row["run_name"], number(row["estimate"]),
+                    f"{number(row['low'])} to {number(row['high'])}", row["verdict"])
+                   for row in rows])
     return Answer(NAME, QUESTION, [text], "\n".join(each.again() for each in compared),
                   tables=[table], short=text, state="bad" if counts["slower"] else "good")
+
+
+def number(value):
+    """Too few repetitions have an interval without end."""
+    return "?" if value is None else significant(value, 4)
 
 
 def counted(counts):

@@ -17,6 +17,7 @@ LISTS = {
     "procs": ("runs", ("strategy", "survives", "cases", "violations")),
     "mutants": ("mutants", ("mutant", "about", "model", "equivalent", "cells")),
     "bench": ("benchmarks", ("run_name", "run_type")),
+    "compare": ("benchmarks", ("run_name", "estimate", "low", "high", "verdict")),
 }
 
 

@@ -311,6 +311,22 @@ class ReportTest(unittest.TestCase):
                 "What changed since the last reference?", "answer"])
             self.assertEqual(report(paths[1] / "bench.json", "--reference", folder)[0].returncode, 2)
 
+    def test_what_tmf_compare_has_decided_is_shown(self):
+        decided = fixture("kill")
+        decided["command"] = "compare"
+        decided["metrics"] = {"benchmarks": [
+            {"run_name": "commit/redo-wp/pages:1", "estimate": 1.25, "low": 1.2, "high": 1.31,
+             "verdict": "slower"},
+            {"run_name": "limit/pages:1", "estimate": 1.0, "low": None, "high": None,
+             "verdict": "cannot tell"}]}
+        page = Page(report_of(decided)[1])
+        self.assertEqual(page.table("Every question")[
+            "What changed since the last reference?", "answer"],
+            "✗ tmf compare, 2 benchmarks: 1 slower, 1 cannot tell.")
+        table = page.table("New by old")
+        self.assertEqual(table["commit/redo-wp/pages:1", "interval"], "1.2 to 1.31")
+        self.assertEqual(table["limit/pages:1", "verdict"], "cannot tell")
+
     def test_other_formats_have_the_same_numbers(self):
         done, text = report("--format", "csv", FIXTURES / "kill.json", FIXTURES / "strategy.json")
         self.assertEqual(done.returncode, 0, done.stderr)
@@ -329,7 +345,7 @@ class ReportTest(unittest.TestCase):
             data.mkdir()
             (data / "engine.json.gz").write_bytes(gzip.compress(
                 (FIXTURES / "engine.json").read_bytes()))
-            page.write_text("before\n<!-- figures: peers -->\nold\n<!-- end -->\nafter\n",
+            page.write_text("before\n<!-- figures: peers -->\nstale\n<!-- end -->\nafter\n",
                             encoding="utf-8")
             words = ["--readme", str(page), "--data", str(data)]
             with contextlib.redirect_stdout(io.StringIO()):
@@ -338,7 +354,7 @@ class ReportTest(unittest.TestCase):
                 self.assertEqual(readme.main([*words, "--check"]), 0)
             text = page.read_text(encoding="utf-8")
             self.assertRegex(text, "(?s)^before\n<!--.*a peer wins 2: lmdb-sync.*-->\nafter\n$")
-            self.assertNotIn("old", text)
+            self.assertNotIn("stale", text)
             page.write_text("<!-- figures: nothing -->\n<!-- end -->", encoding="utf-8")
             with contextlib.redirect_stderr(io.StringIO()):
                 self.assertEqual(readme.main(words), 2)
