@@ -19,6 +19,7 @@ void register_read_benchmarks(const folder &where);
 void register_lock_benchmarks(const folder &where);
 void register_group_benchmarks(const folder &where);
 void register_split_benchmarks(const folder &where);
+void register_strategy_benchmarks(const folder &where);
 void register_open_benchmarks(const folder &where);
 void register_engine_benchmarks(const folder &where);
 void register_trace_benchmarks();

@@ -82,6 +82,7 @@ void register_what_has_no_instructions(const folder &where)
     register_lock_benchmarks(where);
     register_group_benchmarks(where);
     register_split_benchmarks(where);
+    register_strategy_benchmarks(where);
     register_open_benchmarks(where);
     register_engine_benchmarks(where);
     register_trace_benchmarks();

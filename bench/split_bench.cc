@@ -14,7 +14,6 @@
  */
 #include <benchmark/benchmark.h>
 
-#include <array>
 #include <chrono>
 #include <random>
 #include <string>
@@ -22,10 +21,7 @@
 
 #include "bench.h"
 #include "storage.h"
-
-extern "C" {
-#include "txn/io.h"
-}
+#include "timed_calls.h"
 
 namespace
 {
@@ -35,143 +31,11 @@ using steady = std::chrono::steady_clock;
 constexpr std::size_t working_set = 64; /* pages drawn from, for each page stored to */
 constexpr int transactions_before = 300;
 
-enum part { locks, find, log_writes, syncs, protect, others, parts };
-std::array<double, parts> spent; /* seconds */
-
-class timer
-{
-  public:
-    explicit timer(part of) : of_(of), start_(steady::now())
-    {
-    }
-    ~timer()
-    {
-        spent[of_] += std::chrono::duration<double>(steady::now() - start_).count();
-    }
-    timer(const timer &) = delete;
-    timer &operator=(const timer &) = delete;
-
-  private:
-    part of_;
-    steady::time_point start_;
-};
-
-int timed_flock(int fd, int operation)
-{
-    timer time(locks);
-    return tmf_io_system.flock(fd, operation);
-}
-
-int timed_fcntl_lock(int fd, int command, struct flock *range)
-{
-    timer time(locks);
-    return tmf_io_system.fcntl_lock(fd, command, range);
-}
-
-int timed_ioctl(int fd, unsigned long request, void *argument)
-{
-    timer time(find);
-    return tmf_io_system.ioctl(fd, request, argument);
-}
-
-ssize_t timed_pread(int fd, void *to, std::size_t size, off_t at)
-{
-    timer time(find);
-    return tmf_io_system.pread(fd, to, size, at);
-}
-
-int timed_getrusage(int who, struct rusage *out)
-{
-    timer time(find);
-    return tmf_io_system.getrusage(who, out);
-}
-
-ssize_t timed_pwrite(int fd, const void *from, std::size_t size, off_t at)
-{
-    timer time(log_writes);
-    return tmf_io_system.pwrite(fd, from, size, at);
-}
-
-int timed_fdatasync(int fd)
-{
-    timer time(syncs);
-    return tmf_io_system.fdatasync(fd);
-}
-
-int timed_mprotect(void *at, std::size_t size, int protection)
-{
-    timer time(protect);
-    return tmf_io_system.mprotect(at, size, protection);
-}
-
-int timed_madvise(void *at, std::size_t size, int advice)
-{
-    timer time(protect);
-    return tmf_io_system.madvise(at, size, advice);
-}
-
-int timed_mlock(const void *at, std::size_t size)
-{
-    timer time(protect);
-    return tmf_io_system.mlock(at, size);
-}
-
-int timed_munlock(const void *at, std::size_t size)
-{
-    timer time(protect);
-    return tmf_io_system.munlock(at, size);
-}
-
-const struct tmf_io *timed_calls()
-{
-    static struct tmf_io table;
-    table = tmf_io_system;
-    table.flock = timed_flock;
-    table.fcntl_lock = timed_fcntl_lock;
-    table.ioctl = timed_ioctl;
-    table.pread = timed_pread;
-    table.getrusage = timed_getrusage;
-    table.pwrite = timed_pwrite;
-    table.fdatasync = timed_fdatasync;
-    table.mprotect = timed_mprotect;
-    table.madvise = timed_madvise;
-    table.mlock = timed_mlock;
-    table.munlock = timed_munlock;
-    return &table;
-}
-
-/* The library makes its calls through the table while this lives. */
-class timed_library
-{
-  public:
-    timed_library() : before_(tmf_io)
-    {
-        tmf_io = timed_calls();
-    }
-    ~timed_library()
-    {
-        tmf_io = before_;
-    }
-    timed_library(const timed_library &) = delete;
-    timed_library &operator=(const timed_library &) = delete;
-
-  private:
-    const struct tmf_io *before_;
-};
-
-double in_calls()
-{
-    double sum = 0;
-    for (double each : spent)
-        sum += each;
-    return sum;
-}
-
 /* What the stores took, less what the handler's calls did of it. */
 double store_all(storage &store, tmf_writer *writer, bool must_touch,
                  const std::vector<std::size_t> &pages)
 {
-    double calls_before = in_calls();
+    double calls_before = sum_of(spent);
     auto start = steady::now();
     for (std::size_t page : pages) {
         std::uint64_t &at = store.number(page);
@@ -180,7 +44,7 @@ double store_all(storage &store, tmf_writer *writer, bool must_touch,
         at++;
     }
     std::chrono::duration<double> whole = steady::now() - start;
-    return whole.count() - (in_calls() - calls_before);
+    return whole.count() - (sum_of(spent) - calls_before);
 }
 
 struct times {
@@ -208,11 +72,11 @@ void report(benchmark::State &state, const times &sum)
     };
     counter("locks_us", spent[locks]);
     counter("stores_us", sum.stores);
-    counter("find_us", spent[find]);
-    counter("log_us", spent[log_writes]);
-    counter("sync_us", spent[syncs]);
-    counter("protect_us", spent[protect]);
-    counter("rest_us", sum.whole - sum.stores - in_calls());
+    counter("find_us", spent[finding] + spent[reading]);
+    counter("log_us", spent[log_writes] + spent[odb_writes]);
+    counter("sync_us", spent[log_syncs] + spent[odb_syncs]);
+    counter("protect_us", spent[protecting]);
+    counter("rest_us", sum.whole - sum.stores - sum_of(spent));
 }
 
 void measure(benchmark::State &state, const folder &where, const strategy &how)

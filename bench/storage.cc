@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The storage is filled with the strategy that survives nothing, the only one that keeps no copy of
- * 144 MiB while it does; a crash meanwhile would lose nothing that anyone wants.
+ * its pages while it does; a crash meanwhile would lose nothing that anyone wants.
  */
 #include "storage.h"
 
@@ -9,8 +9,6 @@
 #include <cstdlib>
 #include <cstring>
 #include <unistd.h>
-
-static constexpr std::size_t arena_size = std::size_t{160} << 20;
 
 struct bench_root {
     char *pages;
@@ -55,9 +53,10 @@ tmf_durability durability_asked_for()
     return asked == "process" ? TMF_DURABILITY_PROCESS : TMF_DURABILITY_SYNC;
 }
 
-static int allocate_pages(tmf_writer *writer, void *at, void *)
+static int allocate_pages(tmf_writer *writer, void *at, void *arena_size)
 {
-    constexpr std::size_t size = storage_pages * storage_page_size;
+    std::size_t size =
+        pages_of_arena(*static_cast<const std::size_t *>(arena_size)) * storage_page_size;
     auto *root = static_cast<bench_root *>(at);
     root->pages = static_cast<char *>(tmf_alloc_aligned(writer, storage_page_size, size));
     if (root->pages == nullptr)
@@ -66,10 +65,11 @@ static int allocate_pages(tmf_writer *writer, void *at, void *)
     return 0;
 }
 
-static void create(const std::string &path)
+static void create(const std::string &path, std::size_t arena_size)
 {
     tmf_options options = {};
     options.size = arena_size;
+    options.root_context = &arena_size;
     options.root_size = sizeof(bench_root);
     options.root_init = allocate_pages;
     options.strategy = control_name();
@@ -80,11 +80,11 @@ static void create(const std::string &path)
 }
 
 storage::storage(const folder &where, const char *strategy_name, tmf_durability durability,
-                 unsigned flags)
+                 unsigned flags, std::size_t size)
 {
-    std::string path = where.path("storage");
+    std::string path = where.path("storage") + std::to_string(size >> 20);
     if (access((path + ".odb").c_str(), F_OK) != 0)
-        create(path);
+        create(path, size);
     tmf_options options = {};
     options.strategy = strategy_name;
     options.durability = durability;

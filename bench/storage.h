@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One storage of 160 MiB, made once per run and opened by each benchmark with the strategy it
- * measures: any strategy opens what any other left. Its root object points to one block of
- * `storage_pages` aligned pages, every one of which was written and synced, so that no benchmark
- * pays for the disk's first allocation of a block.
+ * One storage for each size of the arena, made once per run and opened by each benchmark with the
+ * strategy it measures: any strategy opens what any other left. Its root object points to one block
+ * of aligned pages, nine tenths of the arena, every one of which was written and synced, so that no
+ * benchmark pays for the disk's first allocation of a block.
  */
 #ifndef TMF_BENCH_STORAGE_H
 #define TMF_BENCH_STORAGE_H
@@ -17,7 +17,14 @@
 #include "txn/tmf.h"
 
 constexpr std::size_t storage_page_size = 4096;
-constexpr std::size_t storage_pages = 36864; /* of the block: 144 MiB of the 160 */
+constexpr std::size_t storage_size = std::size_t{160} << 20; /* the usual one */
+
+/* Of the block in an arena of so many bytes. */
+constexpr std::size_t pages_of_arena(std::size_t size)
+{
+    return size / storage_page_size / 10 * 9;
+}
+constexpr std::size_t storage_pages = pages_of_arena(storage_size); /* 144 MiB */
 
 /* Throws with tmf_explain()'s sentence. */
 void storage_must(int error);
@@ -43,7 +50,8 @@ class storage
   public:
     /* strategy_name: NULL is the default. flags: of tmf_options. */
     storage(const folder &where, const char *strategy_name,
-            tmf_durability durability = durability_asked_for(), unsigned flags = 0);
+            tmf_durability durability = durability_asked_for(), unsigned flags = 0,
+            std::size_t size = storage_size);
     ~storage();
     storage(const storage &) = delete;
     storage &operator=(const storage &) = delete;

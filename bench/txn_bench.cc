@@ -25,6 +25,7 @@
 #include <vector>
 
 #include "bench.h"
+#include "drawn_pages.h"
 #include "storage.h"
 #include "txn_counters.h"
 #include "written_file.h"
@@ -34,39 +35,12 @@ namespace
 
 using steady = std::chrono::steady_clock;
 
+constexpr std::size_t choices = 64;
+
 double seconds_since(steady::time_point start)
 {
     return std::chrono::duration<double>(steady::now() - start).count();
 }
-
-class scattered
-{
-  public:
-    static constexpr std::size_t choices = 64;
-
-    explicit scattered(std::size_t count) : pages(count), stride_(storage_pages / count)
-    {
-    }
-    void draw()
-    {
-        for (std::size_t i = 0; i < pages.size(); i++)
-            choose(i, random_() % choices);
-    }
-    void take_each(std::size_t choice)
-    {
-        for (std::size_t i = 0; i < pages.size(); i++)
-            choose(i, choice);
-    }
-    std::vector<std::size_t> pages;
-
-  private:
-    void choose(std::size_t i, std::size_t choice)
-    {
-        pages[i] = i * stride_ + choice * stride_ / choices;
-    }
-    std::size_t stride_;
-    std::mt19937_64 random_{1};
-};
 
 int store_all(storage &store, tmf_writer *writer, bool must_touch,
               const std::vector<std::size_t> &pages, std::uint64_t number)
@@ -111,10 +85,10 @@ void check_stored(storage &store, const std::vector<std::size_t> &pages, std::ui
 void measure_commit(benchmark::State &state, const folder &where, const strategy &how)
 {
     storage store(where, how.name);
-    scattered where_to(static_cast<std::size_t>(state.range(0)));
+    drawn_pages where_to(static_cast<std::size_t>(state.range(0)), storage_pages, choices);
     static std::uint64_t number =
         0; /* never stored twice, so that reading it back proves something */
-    for (std::size_t choice = 0; how.copies && choice < scattered::choices; choice++) {
+    for (std::size_t choice = 0; how.copies && choice < choices; choice++) {
         where_to.take_each(choice);
         transact(store, how.must_touch, where_to.pages, ++number);
     }

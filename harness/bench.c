@@ -35,7 +35,9 @@ static const struct argp_option options[] = {
     {"instructions", KEY_INSTRUCTIONS, NULL, 0,
      "count instructions too, with valgrind's callgrind: exact, and slow", 0},
     {"large", KEY_LARGE, NULL, 0,
-     "benchmarks of 10^7 free blocks too; they take minutes, and half of 24 GiB of memory", 0},
+     "benchmarks of 10^7 free blocks too, which take minutes and half of 24 GiB of memory; and all "
+     "combinations of the strategy study, which take an hour and 10 GiB of disk",
+     0},
     {0}};
 
 static bool is_positive(const char *value)
@@ -89,6 +91,13 @@ static void print_counters(FILE *to, const json_t *row)
                                            "read_ns",
                                            "write_ns",
                                            "bytes_per_second",
+                                           "p90_us",
+                                           "p99_us",
+                                           "p99_9_us",
+                                           "per_second",
+                                           "fault_us",
+                                           "copy_us",
+                                           "publish_us",
                                            "p50_ns",
                                            "p99_ns",
                                            "p99_9_ns",
@@ -104,15 +113,29 @@ static void print_counters(FILE *to, const json_t *row)
     }
 }
 
+/* The name of the limit that a row is judged by: limit/pages:K of commit/STRATEGY/pages:K, and
+ * strategy/limit/DURABILITY/pages:K of strategy/STRATEGY/DURABILITY/... False: by none. */
+static bool name_limit(const char *name, char *out, size_t size)
+{
+    const char *pages = strstr(name, "/pages:");
+    if (pages == NULL)
+        return false;
+    char durability[16];
+    if (sscanf(name, "strategy/%*[^/]/%15[^/]", durability) == 1)
+        snprintf(out, size, "strategy/limit/%s%s", durability, pages);
+    else if (strncmp(name, "commit/", strlen("commit/")) == 0)
+        snprintf(out, size, "limit%s", pages);
+    else
+        return false;
+    return true;
+}
+
 /* How many times the limit of as many pages in the same run; 0: there is none. */
 static double multiple_of_limit(const json_t *rows, const json_t *row)
 {
-    const char *name = row_text(row, "run_name");
-    const char *pages = strstr(name, "/pages:");
-    if (strncmp(name, "commit/", 7) != 0 || pages == NULL)
+    char limit_name[96];
+    if (!name_limit(row_text(row, "run_name"), limit_name, sizeof(limit_name)))
         return 0;
-    char limit_name[64];
-    snprintf(limit_name, sizeof(limit_name), "limit%s", pages);
     const json_t *limit = rows_find(rows, limit_name, row_text(row, "aggregate_name"));
     return limit != NULL ? row_number(row, "real_time") / row_number(limit, "real_time") : 0;
 }

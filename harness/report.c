@@ -13,17 +13,27 @@
 
 #define PYTHON "/usr/bin/python3"
 
-enum { KEY_OUT = 0x200 };
-static char page[PATH_MAX] = "report.html";
+enum { KEY_OUT = 0x200, KEY_FORMAT, KEY_REFERENCE };
+static const char *page; /* NULL: report. and the format */
+static const char *format = "html";
+static const char *reference; /* NULL: the last in results/data */
 
 static const struct argp_option options[] = {
-    {"out", KEY_OUT, "PAGE", 0, "where the page is written (default: report.html)", 0}, {0}};
+    {"out", KEY_OUT, "PAGE", 0, "where the page is written (default: report.html; -: here)", 0},
+    {"format", KEY_FORMAT, "html|md|csv", 0,
+     "a page with figures, its tables as Markdown, or the bare numbers", 0},
+    {"reference", KEY_REFERENCE, "DIR", 0,
+     "what changed since the results there (default: the last in results/data)", 0},
+    {0}};
 
 static bool take(int key, const char *value)
 {
-    (void)key;
-    int length = snprintf(page, sizeof(page), "%s", value);
-    return length > 0 && (size_t)length < sizeof(page);
+    if (key == KEY_FORMAT) {
+        format = value;
+        return strcmp(value, "html") == 0 || strcmp(value, "md") == 0 || strcmp(value, "csv") == 0;
+    }
+    *(key == KEY_OUT ? &page : &reference) = value;
+    return *value != '\0';
 }
 
 /* The source tree it was built from; where that is gone, beside the executable. */
@@ -38,15 +48,17 @@ static int run(const struct arguments *arguments)
     char script[PATH_MAX];
     if (!find_script(script))
         return command_fail(arguments, STATUS_CANNOT, "results/report.py is not to be found");
-    const char **argv = calloc(arguments->word_count + 5, sizeof(*argv));
+    char default_page[32];
+    snprintf(default_page, sizeof(default_page), "report.%s", format);
+    const char *const words[] = {
+        PYTHON,     "-B",   script,        "--out",  page ? page : default_page,
+        "--format", format, "--reference", reference};
+    size_t own = sizeof(words) / sizeof(*words) - (reference ? 0 : 2);
+    const char **argv = calloc(arguments->word_count + own + 1, sizeof(*argv));
     if (argv == NULL)
         return command_fail(arguments, STATUS_CANNOT, "no memory");
-    size_t count = 0;
-    argv[count++] = PYTHON;
-    argv[count++] = script;
-    argv[count++] = "--out";
-    argv[count++] = page;
-    memcpy(argv + count, arguments->words, arguments->word_count * sizeof(*argv));
+    memcpy(argv, words, own * sizeof(*argv));
+    memcpy(argv + own, arguments->words, arguments->word_count * sizeof(*argv));
     int error = program_become(argv);
     free(argv);
     return command_fail(arguments, STATUS_CANNOT, PYTHON ": %s (apt install python3)",

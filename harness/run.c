@@ -74,15 +74,15 @@ static const struct profile profiles[] = {
      false,
      {"--repetitions", "3", "--min-time", "0.05"},
      {"-:10{5,6}$|:(32|128)/|crowded|lognormal|pages:(4|256)$|"
-      "^(fragmentation|latency|trace|txn_alloc|split|floor|recovery)/"}},
+      "^(fragmentation|latency|trace|txn_alloc|split|floor|recovery|strategy)/"}},
     {"full",
      10800,
      7200,
      true,
      {"--repetitions", "9", "--min-time", "0.3"},
      {"^alloc_free/.*:10{2,5}$", "^alloc_free/[^/]+(/quantum:[0-9]+)?/free_blocks:10{6}$",
-      "^latency/", "^fragmentation/", "^txn_alloc/", "^trace/",
-      "-^(alloc_free|latency|fragmentation|txn_alloc|trace)/"}},
+      "^latency/", "^fragmentation/", "^txn_alloc/", "^trace/", "^strategy/",
+      "-^(alloc_free|latency|fragmentation|txn_alloc|trace|strategy)/"}},
 };
 
 static const struct profile *profile = &profiles[0];

@@ -10,7 +10,6 @@ import figures
 import histograms
 from figures import grouped
 
-BENCH = "tmf bench --json FILE"
 PAGES = (1, 4, 16, 64, 256)
 LOG_N = "·\u00a0log₂\u00a0N"
 
@@ -26,6 +25,14 @@ class Table:
     caption: str
     head: tuple
     rows: list
+    strong: frozenset = frozenset()  # (row, column) of what stands out
+
+    @property
+    def words(self):
+        """The columns that hold no numbers."""
+        columns = range(1, len(self.head))
+        return {column for column in columns
+                if all(not row[column][:1].isdigit() for row in self.rows)}
 
 
 @dataclass(frozen=True)
@@ -37,10 +44,21 @@ class Answer:
     figures: list = field(default_factory=list)
     tables: list = field(default_factory=list)
     tables_shown: int = 0  # of the tables, those that are not folded away
+    short: str = ""  # one line of the first table
+    state: str = "plain"  # that line is "good", "bad" or "plain"; "missing": nothing was measured
+
+    @property
+    def is_main(self):
+        """Asked by those who choose; the others are what stands behind these."""
+        return self.name in ("cost", "choice", "peers", "change")
+
+
+def bench_line(pattern):
+    return f"tmf bench --filter '{pattern}' --json FILE"
 
 
 def not_run(name, question, command):
-    return Answer(name, question, ["Not run."], command)
+    return Answer(name, question, ["Not run."], command, short="Not run.", state="missing")
 
 
 def significant(value, digits=3):
@@ -59,26 +77,26 @@ def percent(share):
     return f"{significant(100 * share, 2)}\u00a0%"
 
 
-def allocation(bench):
+def allocation(benches):
     name, question = "allocation", "How does an allocation's cost grow with the free blocks?"
-    families = own_families(bench) if bench else {}
+    families = own_families(benches)
     if not families:
-        return not_run(name, question, BENCH)
-    fits = curves.time_fits(bench.metrics["benchmarks"])
+        return not_run(name, question, bench_line("alloc_free/"))
+    fits = curves.time_fits(benches.rows)
     nodes = {family: curves.counter_fit(points, "nodes_visited")
              for family, points in families.items()}
     sentences = [allocation_sentence(points, nodes[family], fits[family])
                  for family, points in families.items()]
-    return Answer(name, question, sentences, bench.again(),
+    return Answer(name, question, sentences, benches.again("alloc_free/"),
                   [time_figure(families, fits), nodes_figure(families, nodes)],
                   [allocation_table(families)])
 
 
-def own_families(bench):
+def own_families(benches):
     """Of our own indexes with sizes 1 to 1024, as many as a figure can show: those that have the
     quantum that all allow, where there are any."""
     families = defaultdict(list)
-    for name, point in curves.points(bench.metrics["benchmarks"]).items():
+    for name, point in benches.points.items():
         if re.fullmatch(r"alloc_free/[^/]+/quantum:\d+/free_blocks:\d+", name):
             families[name.rpartition("/")[0]].append(point)
     families = {family: points for family, points in families.items() if len(points) > 1}
@@ -155,21 +173,20 @@ def times(point):
     return duration(point.median), duration(point.low), duration(point.high)
 
 
-def commit(bench):
+def commit(benches):
     name, question = "commit", "What does a commit cost, beside what the disk allows?"
-    found = curves.points(bench.metrics["benchmarks"]) if bench else {}
-    limit = {point.argument("pages"): point for point in curves.series(found, "limit/")}
+    limit = {point.argument("pages"): point for point in benches.series("limit/")}
     strategies = defaultdict(list)
-    for point in curves.series(found, "commit/"):
+    for point in benches.series("commit/"):
         if point.argument("pages") in limit:
             strategies[point.name.split("/")[1]].append(point)
     if not strategies:
-        return not_run(name, question, BENCH)
+        return not_run(name, question, bench_line("commit/|limit/"))
     multiples = {strategy: [curves.multiple(point, limit[point.argument("pages")])
                             for point in points] for strategy, points in strategies.items()}
     sentences = [commit_sentence(strategy, strategies[strategy], multiples[strategy])
                  for strategy in strategies]
-    return Answer(name, question, sentences, bench.again(),
+    return Answer(name, question, sentences, benches.again("commit/"),
                   [latency_figure(strategies, limit), multiples_figure(multiples)],
                   [commit_table(strategies, multiples, limit)])
 
@@ -268,18 +285,18 @@ def waiting_sentence(run):
             f"{most}, all within {longest}.")
 
 
-def reading(bench):
+def reading(benches):
     name, question = "reading", "What do begin and end of a read cost?"
-    found = curves.series(curves.points(bench.metrics["benchmarks"]), "read/") if bench else []
+    found = benches.series("read/")
     if not found:
-        return not_run(name, question, BENCH)
+        return not_run(name, question, bench_line("read/"))
     rows = [figures.Range(words(point), point.low, point.high,
                           ((point.median, duration(point.median), "below"),)) for point in found]
     drawing = figures.ranges(rows, "reading-times", "Time of begin and end of a read; the numbers "
                              "are in the table below.", "ns per begin and end")
     sentences = [f"{words(point).capitalize()}: {duration(point.median)}." for point in found]
     numbers = [(point.name, *times(point)) for point in found]
-    return Answer(name, question, sentences, bench.again(),
+    return Answer(name, question, sentences, benches.again("read/"),
                   [Figure(drawing, f"Median of {found[0].runs} repetitions, lines from the "
                                    "smallest to the largest.")],
                   [Table("Per begin and end", ("benchmark", *TIMES), numbers)])

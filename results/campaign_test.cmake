@@ -29,6 +29,8 @@ set(some "alloc_free/[^:]*quantum:64/free_blocks:(100|1000)$|alloc_free/boost-rb
 tmf(0 "quantum:64/free_blocks:100 .*read/begin_end/alone .*RMS error"
   bench ${shortest} --filter ${some} --json ${DIR}/bench.json)
 tmf(0 "commit/undo-fsync/pages:4 .* x +pages_dirtied=4 " bench ${shortest} --filter "pages:4$")
+tmf(0 "strategy/undo-fsync/sync/scattered/arena_mib:16/pages:1 .* x .*sync_us=.*publish_us=.*strategy/limit/sync/pages:1 "
+  bench ${shortest} --filter "strategy/(limit|undo-fsync)/sync(/scattered/arena_mib:16)?/pages:1$")
 set(kind rb-twin/quantum:64)
 tmf(0 "latency/${kind}/free_blocks:10000 .*p99_99_ns=.*which index.*rb-twin +64 +uniform"
   bench ${shortest} --filter "(alloc_free/${kind}/free_blocks:100000|latency/${kind}/.*:10000)$")

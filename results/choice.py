@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import curves
 import figures
-from answers import BENCH, Answer, Figure, Table, not_run, significant
+from answers import Answer, Figure, Table, bench_line, not_run, significant
 
 QUESTION = "Which index and quantum?"
+FAMILIES = ("alloc_free/", "latency/", "trace/", "fragmentation/", "txn_alloc/")
 FEW, MANY = 10 ** 5, 10 ** 6
 ORIGINAL = ("rb-twin", 64)  # two red-black trees of pointers, 64 bytes: what the question is about
 NOT_EXACT = ("tlsf",)  # good fit instead of best fit: no answer, but the price of exactness
@@ -59,18 +60,32 @@ def of_kind(of_kinds, match):
     return of_kinds.setdefault((match[1], int(match[2])), {})
 
 
-def choice(bench):
-    found = sort_out(curves.points(bench.metrics["benchmarks"]) if bench else {})
+def choice(benches):
+    found = sort_out(benches.points)
     if not found.own:
-        return not_run("choice", QUESTION, BENCH)
+        return not_run("choice", QUESTION, bench_line("alloc_free/|trace/|txn_alloc/|latency/"))
     drawings = [time_figure(found), pages_figure(found)]
     if found.fragmentation:
         drawings.append(fragmentation_figure(found))
     if lost_kinds(found):
         drawings.append(lost_figure(found))
     sentences = [sentence(found, blocks) for blocks in (FEW, MANY)]
-    return Answer("choice", QUESTION, [text for text in sentences if text], bench.again(),
-                  drawings, [kinds_table(found), peers_table(found)], tables_shown=1)
+    return Answer("choice", QUESTION, [text for text in sentences if text],
+                  benches.again(*FAMILIES), drawings, [kinds_table(found), peers_table(found)],
+                  tables_shown=1, short=short(found))
+
+
+def short(found):
+    """With as many free blocks as were measured of any."""
+    blocks = max(blocks for of_kind in found.own.values() for blocks in of_kind)
+    kind = best(found, blocks)
+    if kind is None:
+        return "No index that is exact was measured."
+    text = f"{kind_name(kind)}: the fastest exact one at {figures.short(blocks)} free blocks"
+    times = faster(found, kind, blocks, found.own.get(ORIGINAL, {}))
+    if times and kind != ORIGINAL:
+        text += f", {significant(times, 2)}\u00a0× faster than the original"
+    return text + "."
 
 
 def best(found, blocks):

@@ -18,6 +18,8 @@ class Point:
     high: float
     runs: int
     counters: dict
+    times: tuple = ()  # of each repetition
+    label: str = ""  # what the benchmark says of itself
 
     def argument(self, key):
         """The value of key:value in the name, a string; None where it has none."""
@@ -32,10 +34,9 @@ class Fit:
     rms: float
 
 
-COUNTERS = ("free_blocks", "nodes_visited", "pages_dirtied", "pages_dirtied_100", "pages_per_free",
-            "pages_per_alloc", "instructions",
-            "rounding_bytes", "metadata_bytes", "live_bytes", "log_bytes", "syncs",
-            "tail", "external_25", "external_50", "external_75", "external_100")
+# What Google Benchmark says of every row; all other numbers are counters.
+OWN = frozenset(("family_index", "per_family_instance_index", "repetitions", "repetition_index",
+                 "threads", "iterations", "real_time", "cpu_time"))
 
 
 def points(rows):
@@ -52,8 +53,11 @@ def summarize(name, runs):
     key = "cpu_time" if name.startswith(("alloc_free/", "trace/")) else "real_time"
     times = [run[key] * NANOSECONDS[run["time_unit"]] for run in runs]
     counters = {key: float(np.median([run[key] for run in runs]))
-                for key in COUNTERS if key in runs[0]}
-    return Point(name, float(np.median(times)), min(times), max(times), len(runs), counters)
+                for key, value in runs[0].items()
+                if isinstance(value, (int, float)) and key not in OWN
+                and all(key in run for run in runs)}
+    return Point(name, float(np.median(times)), min(times), max(times), len(runs), counters,
+                 tuple(times), runs[0].get("label", ""))
 
 
 def series(all_points, start):
@@ -80,6 +84,11 @@ def counter_fit(of_family, counter):
     coefficient = float(x @ y / (x @ x))
     rms = float(np.sqrt(np.mean((y - coefficient * x) ** 2)) / np.mean(y))
     return Fit(coefficient, rms)
+
+
+def of_times(name, times, label=""):
+    return Point(name, float(np.median(times)), min(times), max(times), len(times), {},
+                 tuple(times), label)
 
 
 def exactly(value):

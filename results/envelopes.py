@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Reading what the commands wrote. Whatever is not an envelope ends here, in a sentence."""
+import gzip
 import json
 import shlex
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ LISTS = {
     "procs": ("runs", ("strategy", "survives", "cases", "violations")),
     "mutants": ("mutants", ("mutant", "about", "model", "equivalent", "cells")),
     "bench": ("benchmarks", ("run_name", "run_type")),
+    "compare": ("benchmarks", ("run_name", "estimate", "low", "high", "verdict")),
 }
 
 
@@ -50,10 +52,11 @@ class Envelope:
 
 def load(path):
     try:
-        with open(path, encoding="utf-8") as file:
+        opener = gzip.open if str(path).endswith(".gz") else open
+        with opener(path, "rt", encoding="utf-8") as file:
             content = json.load(file)
     except OSError as error:
-        raise Malformed(f"{path} cannot be read: {error.strerror}") from error
+        raise Malformed(f"{path} cannot be read: {error.strerror or error}") from error
     except ValueError as error:
         raise Malformed(f"{path} is no JSON: {error}") from error
     if not isinstance(content, dict) or content.get("schema") != "tmf/1":

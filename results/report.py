@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""tmf report: envelopes in, one self-contained page out, and the verdicts printed. Exits 2 for a file that is no envelope, 3
-where a module is missing. The page needs no network: figures are inline, fonts are the reader's."""
+"""tmf report: envelopes in; one self-contained page out, or its tables as Markdown or CSV. Exits 2
+for a file that is no envelope, 3 where a module is missing. The page needs no network: figures are
+inline, fonts are the reader's."""
 import argparse
 import pathlib
 import sys
@@ -8,16 +9,23 @@ import sys
 try:
     import jinja2
     import answers
+    import change
     import choice
     import environment
+    import formats
     import noticing
+    import peers
+    import safety
+    import study
     import verdicts
 except ImportError as missing:
     print(f"tmf report: {missing}: apt install python3-matplotlib python3-numpy python3-jinja2",
           file=sys.stderr)
     sys.exit(3)
 import envelopes
+import references
 import shards
+from benches import Benches
 
 HERE = pathlib.Path(__file__).parent
 
@@ -26,54 +34,71 @@ def parse(arguments):
     parser = argparse.ArgumentParser(prog="tmf report", description="JSON to one page.")
     parser.add_argument("files", nargs="+", metavar="FILE", help="what --json of a command wrote")
     parser.add_argument("--out", default="report.html", metavar="PAGE")
+    parser.add_argument("--format", default="html", choices=("html", "md", "csv"))
+    parser.add_argument("--reference", metavar="DIR",
+                        help="compare with the results there (default: the last in results/data)")
     return parser.parse_args(arguments)
 
 
 def load_all(paths):
-    loaded = shards.merged([envelopes.load(path) for path in paths])
-    benches = [envelope.path for envelope in loaded if envelope.command == "bench"]
-    if len(benches) > 1:
-        raise envelopes.Malformed(f"{' and '.join(benches)} are both results of bench: a page "
-                                  "shows one")
-    return loaded
+    return shards.merged([envelopes.load(path) for path in paths])
 
 
-def all_answers(loaded):
-    bench = next((envelope for envelope in loaded if "benchmarks" in envelope.metrics), None)
-    return [noticing.answer(loaded), choice.choice(bench), answers.allocation(bench), answers.commit(bench),
-            answers.waiting(loaded), answers.reading(bench)]
+def all_answers(loaded, benches, reference):
+    """The four that people come for beside the verdicts, and what stands behind them."""
+    return [study.answer(benches), choice.choice(benches), peers.answer(benches),
+            change.answer(loaded, benches, reference), noticing.answer(loaded),
+            answers.allocation(benches), answers.commit(benches), answers.waiting(loaded),
+            answers.reading(benches)]
 
 
-def render(loaded):
+def render(loaded, all_of_them):
     loader = jinja2.FileSystemLoader(HERE)
     template = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True,
                                   lstrip_blocks=True).get_template("page.html.j2")
     campaigns = [envelope for envelope in loaded if envelope.command in verdicts.MODELS]
     return template.render(
         models=verdicts.MODELS, verdicts=verdicts.table(loaded), campaigns=campaigns,
+        safe=safety.short(loaded), safe_state=safety.state(loaded),
         failures=[failure for envelope in campaigns for failure in envelope.failures],
         counterexamples=verdicts.counterexamples(campaigns),
         campaign_tables=[answers.rows_table(envelope.again(), envelope.runs())
                          for envelope in campaigns if envelope.runs()],
-        answers=all_answers(loaded), facts=environment.facts(loaded),
+        answers=all_of_them, facts=environment.facts(loaded),
         grouped=answers.grouped)
 
 
-def main():
-    options = parse(sys.argv[1:])
+def make(options, loaded):
+    benches, facts = Benches(loaded), environment.facts(loaded)
+    if options.format == "csv":
+        return formats.comma_separated(verdicts.table(loaded), benches,
+                                       study.all_crossings(study.sort_out(benches.points)), facts)
+    found = references.find(options.reference, options.files)
+    all_of_them = all_answers(loaded, benches, Benches(load_all(found)) if found else None)
+    if options.format == "md":
+        return formats.markdown(safety.as_answer(loaded), all_of_them, facts)
+    return render(loaded, all_of_them)
+
+
+def main(words):
+    options = parse(words)
     try:
         loaded = load_all(options.files)
-        pathlib.Path(options.out).write_text(render(loaded), encoding="utf-8")
+        text = make(options, loaded)
+        if options.out == "-":
+            sys.stdout.write(text)
+        else:
+            pathlib.Path(options.out).write_text(text, encoding="utf-8")
     except envelopes.Malformed as error:
         print(f"tmf report: {error}", file=sys.stderr)
         return 2
     except OSError as error:
         print(f"tmf report: {options.out} cannot be written: {error.strerror}", file=sys.stderr)
         return 3
-    for line in verdicts.lines(loaded):
-        print(line)
+    if options.out != "-":
+        print("\n".join(verdicts.lines(loaded)))
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -1,15 +1,19 @@
 # SPDX-License-Identifier: MIT
-"""Runs report.py as `tmf report` does, on envelopes made by hand, and looks at the page."""
+"""Makes pages as `tmf report` does, of envelopes made by hand, and looks at them."""
+import contextlib
+import gzip
+import io
 import json
 import pathlib
 import re
 import subprocess
-import sys
 import tempfile
 import unittest
 from html.parser import HTMLParser
 
 import histograms
+import readme
+import report as page_maker
 
 HERE = pathlib.Path(__file__).parent
 FIXTURES = HERE / "fixtures"
@@ -53,12 +57,15 @@ class Page(HTMLParser):
         return {(row[0], word.split()[0]): cell for row in rows for word, cell in zip(head, row)}
 
 
-def report(*files):
+def report(*words):
+    """What `tmf report WORDS` does, in this process: modules are loaded but once."""
     with tempfile.TemporaryDirectory() as folder:
         out = pathlib.Path(folder) / "page.html"
-        done = subprocess.run([sys.executable, "-B", HERE / "report.py", "--out", out, *files],
-                              capture_output=True, text=True, check=False)
-        return done, out.read_text(encoding="utf-8") if out.exists() else ""
+        said = io.StringIO()
+        with contextlib.redirect_stderr(said):
+            status = page_maker.main(["--out", str(out), *map(str, words)])
+        text = out.read_text(encoding="utf-8") if out.exists() else ""
+        return subprocess.CompletedProcess(words, status, stderr=said.getvalue()), text
 
 
 def fixture(name):
@@ -78,8 +85,9 @@ def medians_of(name):
     for row in fixture(name)["metrics"]["benchmarks"]:
         if row["run_type"] != "iteration":
             continue
-        key = "real_time" if row["run_name"].startswith("txn_alloc/") else "cpu_time"
-        times.setdefault(row["run_name"], []).append(row[key])
+        scale = {"ns": 1, "us": 1e3}[row["time_unit"]]
+        key = "cpu_time" if row["run_name"].startswith(("alloc_free/", "trace/")) else "real_time"
+        times.setdefault(row["run_name"], []).append(row[key] * scale)
     return {name: sorted(of_name)[len(of_name) // 2] for name, of_name in times.items()}
 
 
@@ -127,12 +135,12 @@ class ReportTest(unittest.TestCase):
         verdicts = Page(text).table("Strategy")
         self.assertEqual(verdicts["undo-fsync", "threads"], "not run")
         self.assertEqual(verdicts["undo-fsync", "procs"], "not run")
-        self.assertEqual(text.count("Not run."), 6)  # every other answer
+        self.assertEqual(text.count(">Not run.<"), 9)  # every other answer
 
         empty = fixture("bench")
         empty["metrics"] = {}
         done, text = report_of(empty)
-        self.assertEqual((done.returncode, text.count("Not run.")), (0, 6))
+        self.assertEqual((done.returncode, text.count(">Not run.<")), (0, 9))
 
     def test_a_control_is_known_by_what_it_survives(self):
         sound = fixture("kill-none")
@@ -270,6 +278,124 @@ class ReportTest(unittest.TestCase):
 
     def test_again_leaves_out_where_the_json_went(self):
         self.assertIn("<code>tmf bench --repetitions 3 --min-time 0.05</code>", self.page("bench"))
+
+    def test_cost_is_multiples_of_the_limit_of_the_same_run(self):
+        medians = medians_of("strategy")
+        table = Page(self.page("strategy")).table("Median transaction by the pages it writes, as a "
+                                                  "multiple of the limit: sync, scattered, 160")
+        for strategy in ("undo-fsync", "redo-segv", "redo-wp", "none"):
+            for pages in (1, 16, 64, 256):
+                own = medians[f"strategy/{strategy}/sync/scattered/arena_mib:160/pages:{pages}"]
+                limit = medians[f"strategy/limit/sync/pages:{pages}"]
+                # the head's first word; "1 page" and "16 pages" differ in it
+                self.assertEqual(table[strategy, str(pages)], f"{own / limit:.3g}\u00a0×")
+
+    def test_control_never_is_the_fastest(self):
+        quick = fixture("strategy")
+        for row in quick["metrics"]["benchmarks"]:
+            if row["run_name"].startswith("strategy/none/"):
+                row["real_time"] = 1.0
+        text = report_of(quick)[1]
+        self.assertRegex(text, "The fastest by the pages .* on redo-wp")
+        self.assertNotIn("on none", text)
+
+    def test_a_peer_that_wins_is_named_in_the_first_table(self):
+        short = Page(self.page("engine")).table("Every question")
+        said = short["How does it compare with the peers?", "answer"]
+        self.assertRegex(said, "^✗ tmf is faster in 17 of 20 comparisons, as fast as far as can be "
+                               "told in 1; a peer wins 2: lmdb-sync in ycsb-b, 1.4\u00a0× faster")
+        slow = fixture("engine")
+        for row in slow["metrics"]["benchmarks"]:
+            if not row["run_name"].startswith("engine/tmf-"):
+                row["real_time"] *= 10
+                row["read_ns"] = row.get("read_ns", 0) * 10
+        said = Page(report_of(slow)[1]).table("Every question")
+        self.assertRegex(said["How does it compare with the peers?", "answer"],
+                         "^✓ tmf is faster in 20 of 20 comparisons; no peer wins.$")
+
+    def test_peers_are_ratios_within_repetitions(self):
+        runs = {}
+        for row in fixture("engine")["metrics"]["benchmarks"]:
+            runs.setdefault(row["run_name"], []).append(row["real_time"])
+        pairs = zip(runs["engine/lmdb-sync/bank"], runs["engine/tmf-redo-wp-sync/bank"])
+        ratio = sorted(peer / own for peer, own in pairs)[1]
+        page = Page(self.page("engine"))
+        cell = page.table("Time of a transaction of engines whose commits survive power")["bank", "lmdb-sync"]
+        self.assertRegex(cell, f", {ratio:.3g}\u00a0×$")
+        self.assertNotIn(("bank", "lmdb-nosync"), page.table(
+            "Time of a transaction of engines whose commits survive power"))
+
+    def test_what_changed_is_told_by_counters_and_times(self):
+        old, new = fixture("judgement"), fixture("judgement")
+        slower, other = "alloc_free/btree/quantum:64/free_blocks:10000", "trace/btree/quantum:16/gcc"
+        for row in new["metrics"]["benchmarks"]:
+            if row["run_name"] == slower:
+                row["cpu_time"] *= 3
+            if row["run_name"] == other:
+                row["metadata_bytes"] += 1
+        with tempfile.TemporaryDirectory() as folder:
+            paths = [pathlib.Path(folder) / name for name in ("old", "new")]
+            for path, content in zip(paths, (old, new)):
+                path.mkdir()
+                (path / "bench.json").write_text(json.dumps(content), encoding="utf-8")
+            done, text = report(paths[1] / "bench.json", "--reference", paths[0])
+            self.assertEqual(done.returncode, 0, done.stderr)
+            page = Page(text)
+            self.assertEqual(page.table("Times, then and now")[slower, "verdict"], "slower")
+            counters = page.tables["Counters that differ"]
+            self.assertEqual([row[:2] for row in counters[1:]], [[other, "metadata bytes"]])
+            done, text = report(paths[1] / "bench.json", "--reference", paths[1])
+            self.assertIn("no counter differs", Page(text).table("Every question")[
+                "What changed since the last reference?", "answer"])
+            self.assertEqual(report(paths[1] / "bench.json", "--reference", folder)[0].returncode, 2)
+
+    def test_what_tmf_compare_has_decided_is_shown(self):
+        decided = fixture("kill")
+        decided["command"] = "compare"
+        decided["metrics"] = {"benchmarks": [
+            {"run_name": "commit/redo-wp/pages:1", "estimate": 1.25, "low": 1.2, "high": 1.31,
+             "verdict": "slower"},
+            {"run_name": "limit/pages:1", "estimate": 1.0, "low": None, "high": None,
+             "verdict": "cannot tell"}]}
+        page = Page(report_of(decided)[1])
+        self.assertEqual(page.table("Every question")[
+            "What changed since the last reference?", "answer"],
+            "✗ tmf compare, 2 benchmarks: 1 slower, 1 cannot tell.")
+        table = page.table("New by old")
+        self.assertEqual(table["commit/redo-wp/pages:1", "interval"], "1.2 to 1.31")
+        self.assertEqual(table["limit/pages:1", "verdict"], "cannot tell")
+
+    def test_other_formats_have_the_same_numbers(self):
+        done, text = report("--format", "csv", FIXTURES / "kill.json", FIXTURES / "strategy.json")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        lines = [line.split(",") for line in text.splitlines()]
+        self.assertIn(["verdict", "undo-fsync/kill", "cases", str(fixture("kill")["cases"]), ""], lines)
+        name = "strategy/redo-wp/sync/scattered/arena_mib:160/pages:64"
+        value = next(line[3] for line in lines if line[1:3] == [name, "median"])
+        self.assertEqual(float(value), medians_of("strategy")[name])
+        done, text = report("--format", "md", FIXTURES / "engine.json")
+        self.assertIn("a peer wins 2: lmdb-sync in ycsb-b", text)
+        self.assertIn("tmf bench --filter 'strategy' --json FILE", text)
+
+    def test_readme_is_refreshed_from_a_run(self):
+        with tempfile.TemporaryDirectory() as folder:
+            page, data = pathlib.Path(folder) / "README.md", pathlib.Path(folder) / "run"
+            data.mkdir()
+            (data / "engine.json.gz").write_bytes(gzip.compress(
+                (FIXTURES / "engine.json").read_bytes()))
+            page.write_text("before\n<!-- figures: peers -->\nstale\n<!-- end -->\nafter\n",
+                            encoding="utf-8")
+            words = ["--readme", str(page), "--data", str(data)]
+            with contextlib.redirect_stdout(io.StringIO()):
+                self.assertEqual(readme.main([*words, "--check"]), 1)
+                self.assertEqual(readme.main(words), 0)
+                self.assertEqual(readme.main([*words, "--check"]), 0)
+            text = page.read_text(encoding="utf-8")
+            self.assertRegex(text, "(?s)^before\n<!--.*a peer wins 2: lmdb-sync.*-->\nafter\n$")
+            self.assertNotIn("stale", text)
+            page.write_text("<!-- figures: nothing -->\n<!-- end -->", encoding="utf-8")
+            with contextlib.redirect_stderr(io.StringIO()):
+                self.assertEqual(readme.main(words), 2)
 
     def test_malformed_files_end_in_a_sentence(self):
         damaged = fixture("kill")

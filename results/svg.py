@@ -11,8 +11,9 @@ from matplotlib import pyplot
 
 INK = "#010101"
 FAINT = "#020202"
+PAPER = "#030303"
 SERIES = tuple(f"#0a00{n:02}" for n in range(1, 10))
-PAGE_COLOURS = {INK: "currentColor", FAINT: "var(--faint)"}
+PAGE_COLOURS = {INK: "currentColor", FAINT: "var(--faint)", PAPER: "var(--paper)"}
 PAGE_COLOURS.update({stand_in: f"var(--series-{n})" for n, stand_in in enumerate(SERIES, 1)})
 
 pyplot.rcParams.update({
