@@ -51,11 +51,13 @@ static bool take(int key, const char *value)
 {
     enum own own = (enum own)(key - KEY_FIRST);
     given[own] = value != NULL ? value : "";
+    if (value == NULL) /* a flag */
+        return true;
     if (own == TOLERANCE)
         return is_number(value, 0.01);
     if (own == REPETITIONS || own == COMPARISONS)
         return is_number(value, 1) && strspn(value, "0123456789") == strlen(value);
-    return value == NULL || *value != '\0';
+    return *value != '\0';
 }
 
 struct line {
