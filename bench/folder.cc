@@ -19,6 +19,12 @@ static void warn_where_syncs_are_free(const std::string &name)
 
 folder::folder()
 {
+    const char *kept = std::getenv("TMF_BENCH_KEEP");
+    is_kept_ = kept != nullptr;
+    if (is_kept_) {
+        name_ = kept;
+        return;
+    }
     const char *parent = std::getenv("TMF_BENCH_DIR");
     name_ = std::string(parent != nullptr ? parent : ".") + "/tmf_bench.XXXXXX";
     if (mkdtemp(name_.data()) == nullptr)
@@ -29,7 +35,8 @@ folder::folder()
 folder::~folder()
 {
     std::error_code ignored;
-    std::filesystem::remove_all(name_, ignored);
+    if (!is_kept_)
+        std::filesystem::remove_all(name_, ignored);
 }
 
 std::string folder::path(const char *name) const

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The folder that the benchmarks work in: made inside TMF_BENCH_DIR, else inside the current
- * directory, never in /tmp by default, which may be memory; removed with its content at the end.
+ * directory, never in /tmp by default, which may be memory; removed with its content at the end. Or
+ * TMF_BENCH_KEEP, a folder that is there and is kept with its content: who measures the same often,
+ * as `tmf compare` does, need not fill a storage of 160 MiB each time.
  */
 #ifndef TMF_BENCH_FOLDER_H
 #define TMF_BENCH_FOLDER_H
@@ -20,6 +22,7 @@ class folder
 
   private:
     std::string name_;
+    bool is_kept_;
 };
 
 #endif

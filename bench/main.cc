@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * tmf_bench: all benchmarks in one program, so that what is compared runs in one process, in one
- * run, in random order. Takes Google Benchmark's options; `tmf bench` is its usual caller. Exits 2
- * for an option it does not know, or a filter that nothing matches.
+ * run, in an order drawn by seed (seeded_order.cc). Takes Google Benchmark's options; `tmf bench`
+ * is its usual caller. Exits 2 for an option it does not know, or a filter that nothing matches.
  */
 #include <benchmark/benchmark.h>
 
@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "bench.h"
+#include "delay.h"
 #include "instructions.h"
 
 namespace
@@ -101,6 +102,7 @@ int run_all(int argc, char **argv)
     benchmark::Initialize(&argc, argv);
     if (benchmark::ReportUnrecognizedArguments(argc, argv))
         return 2;
+    delay_start();
     folder where;
     register_alloc_benchmarks();
     if (!instructions::are_counted())
@@ -112,6 +114,7 @@ int run_all(int argc, char **argv)
                               ? benchmark::RunSpecifiedBenchmarks(&nothing, &json, plain_filter())
                               : benchmark::RunSpecifiedBenchmarks(&console, plain_filter());
     benchmark::Shutdown();
+    delay_check();
     return matched > 0 ? 0 : 2;
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tmf bench: runs tmf_bench, the benchmarks linked to the libraries as they ship, in random order,
- * several times over, and shows the medians. Its list of results goes into the envelope as it is.
- * A benchmark that found its work not done is a violation.
+ * tmf bench: runs tmf_bench, the benchmarks linked to the libraries as they ship, in an order that
+ * --seed draws, several times over, and shows the medians. Its list of results goes into the
+ * envelope as it is. A benchmark that found its work not done is a violation.
  *
  * With --instructions those that work without system calls run a second time, once and under
  * callgrind, and what that counts is put into the rows of the first time; its times are worth
@@ -288,6 +288,10 @@ static int run_benchmarks(const struct arguments *arguments, struct result *resu
 static int set_environment(const struct arguments *arguments, const char *folder)
 {
     const char *durability = durability_name(arguments->durabilities[0]);
+    char seed[32];
+    snprintf(seed, sizeof(seed), "%llu", (unsigned long long)arguments->seed);
+    if (setenv("TMF_BENCH_SEED", seed, 1) != 0)
+        return errno;
     if (setenv("TMF_BENCH_DIR", folder, 1) != 0 ||
         setenv("TMF_BENCH_DURABILITY", durability, 1) != 0 ||
         setenv("GLIBC_TUNABLES", "glibc.rtld.optional_static_tls=8192", 0) != 0)
@@ -404,7 +408,7 @@ const struct command command_bench = {
         "of its time, \"of 100\" are the pages that 100 operations dirty together; rounding,\n"
         "metadata and their sum, lost, are shares of the bytes asked for at the peak, frag of\n"
         "what lies below the highest byte used.",
-    .takes = TAKES_JSON | TAKES_DIR | TAKES_QUIET | TAKES_DURABILITY,
+    .takes = TAKES_JSON | TAKES_DIR | TAKES_QUIET | TAKES_DURABILITY | TAKES_SEED,
     .options = options,
     .take = take,
     .run = run,

@@ -1,44 +1,183 @@
 /* SPDX-License-Identifier: MIT */
-#include "harness/compare.h"
-
-#include <stdarg.h>
-#include <stdio.h>
+/*
+ * tmf compare: results/compare.py measures and judges; this puts what it found into the envelope,
+ * and every regression is a violation of it.
+ */
+#include <stdlib.h>
 #include <string.h>
 
-#include "harness/random.h"
+#include "harness/command.h"
+#include "harness/program.h"
+#include "harness/progress.h"
+#include "harness/result.h"
 
-bool differs(struct difference *out, const char *format, ...)
+#define PYTHON    "/usr/bin/python3"
+#define WORDS_MAX ((size_t)40)
+
+enum { KEY_FIRST = 0x200 };
+enum own {
+    REVISIONS,
+    SELF_TEST,
+    FILTER,
+    TOLERANCE,
+    REPETITIONS,
+    COMPARISONS,
+    JUNIT,
+    MARKDOWN,
+    OWN
+};
+static const char *given[OWN];
+
+static const struct argp_option options[] = {
+    {"revisions", KEY_FIRST + REVISIONS, NULL, 0, "OLD and NEW are revisions: build, run in turns",
+     0},
+    {"self-test", KEY_FIRST + SELF_TEST, NULL, 0, "how often is the verdict wrong?", 0},
+    {"filter", KEY_FIRST + FILTER, "REGEX", 0, "of revisions: only these benchmarks (commit/)", 0},
+    {"tolerance", KEY_FIRST + TOLERANCE, "PERCENT", 0, "what counts as the same (5)", 0},
+    {"repetitions", KEY_FIRST + REPETITIONS, "N", 0, "of revisions: at most so many pairs (32)", 0},
+    {"comparisons", KEY_FIRST + COMPARISONS, "N", 0, "of the self-test: of either kind (200)", 0},
+    {"junit", KEY_FIRST + JUNIT, "FILE", 0, "the verdicts as JUnit's XML", 0},
+    {"markdown", KEY_FIRST + MARKDOWN, "FILE", 0, "the table in Markdown", 0},
+    {0}};
+
+static bool is_number(const char *value, double least)
 {
-    va_list list;
-    va_start(list, format);
-    vsnprintf(out->what, sizeof(out->what), format, list);
-    va_end(list);
-    return false;
+    char *end;
+    double number = strtod(value, &end);
+    return *value != '\0' && *end == '\0' && number >= least && number <= 1e6;
 }
 
-bool bytes_equal(const void *is, const void *must, size_t size, struct difference *out,
-                 const char *what)
+static bool take(int key, const char *value)
 {
-    if (memcmp(is, must, size) == 0)
+    enum own own = (enum own)(key - KEY_FIRST);
+    given[own] = value != NULL ? value : "";
+    if (value == NULL) /* a flag */
         return true;
-    const unsigned char *left = is, *right = must;
-    size_t first = 0, count = 0;
-    for (size_t n = size; n-- > 0;) {
-        if (left[n] != right[n]) {
-            first = n;
-            count++;
-        }
-    }
-    return differs(out, "%s: byte %zu of %zu is 0x%02x, must be 0x%02x (%zu bytes differ)", what,
-                   first, size, left[first], right[first], count);
+    if (own == TOLERANCE)
+        return is_number(value, 0.01);
+    if (own == REPETITIONS || own == COMPARISONS)
+        return is_number(value, 1) && strspn(value, "0123456789") == strlen(value);
+    return *value != '\0';
 }
 
-void fill_pattern(void *to, size_t size, uint64_t seed, uint64_t k, uint64_t which)
+struct line {
+    const char *argv[WORDS_MAX];
+    size_t count;
+    char script[PATH_MAX], program[PATH_MAX], metrics[PATH_MAX + 32], seed[32];
+};
+
+static void add(struct line *line, const char *option, const char *value)
 {
-    unsigned char *bytes = to;
-    for (size_t at = 0; at < size; at += sizeof(uint64_t)) {
-        uint64_t word = random_bits(seed, k, (which << 32) + at);
-        size_t left = size - at;
-        memcpy(bytes + at, &word, left < sizeof(word) ? left : sizeof(word));
+    line->argv[line->count++] = option;
+    if (value != NULL)
+        line->argv[line->count++] = value;
+}
+
+static void add_given(struct line *line)
+{
+    for (size_t n = 0; n < OWN; n++) {
+        static char names[OWN][32];
+        snprintf(names[n], sizeof(names[n]), "--%s", options[n].name);
+        if (given[n] != NULL)
+            add(line, names[n], options[n].arg != NULL ? given[n] : NULL);
     }
 }
+
+static int make_line(const struct arguments *arguments, const char *scratch, struct line *line)
+{
+    int error = program_beside("../bench/tmf_bench_points", line->program);
+    if (error != 0 && given[SELF_TEST] != NULL)
+        return error;
+    snprintf(line->script, sizeof(line->script), "%s/compare.py", TMF_RESULTS_DIR);
+    snprintf(line->metrics, sizeof(line->metrics), "%s/metrics.json", scratch);
+    snprintf(line->seed, sizeof(line->seed), "%llu", (unsigned long long)arguments->seed);
+    add(line, PYTHON, "-B");
+    add(line, line->script, NULL);
+    add_given(line);
+    add(line, "--metrics", line->metrics);
+    add(line, "--scratch", scratch);
+    add(line, "--source", TMF_RESULTS_DIR "/..");
+    add(line, "--program", line->program);
+    add(line, "--seed", line->seed);
+    add(line, "--", NULL);
+    for (size_t n = 0; n < arguments->word_count; n++)
+        add(line, arguments->words[n], NULL);
+    return 0;
+}
+
+static void report(struct result *result, json_t *found)
+{
+    const char *again =
+        given[SELF_TEST] != NULL ? "tmf compare --self-test" : "tmf compare OLD NEW";
+    fputs(json_string_value(json_object_get(found, "text")), result_text(result));
+    result_add_cases(result, (uint64_t)json_integer_value(json_object_get(found, "cases")));
+    size_t i;
+    const json_t *failure;
+    json_array_foreach(json_object_get(found, "failures"), i, failure)
+        result_fail(result, json_string_value(json_object_get(failure, "case")),
+                    json_string_value(json_object_get(failure, "what")), again);
+    static const char *const moved[] = {"text", "cases", "failures"};
+    for (size_t n = 0; n < sizeof(moved) / sizeof(*moved); n++)
+        json_object_del(found, moved[n]);
+    json_object_update(result_metrics(result), found);
+}
+
+static int measure(const struct arguments *arguments, struct result *result, const char *scratch)
+{
+    struct line line = {0};
+    int error = make_line(arguments, scratch, &line);
+    if (error != 0)
+        return command_fail(arguments, STATUS_CANNOT,
+                            "tmf_bench_points was not built (TMF_BENCH is off)");
+    struct child_end end = {0};
+    error = program_run(&(struct program){.argv = line.argv}, &end);
+    progress_clear();
+    if (error != 0 || !end.exited)
+        return command_fail(arguments, STATUS_CANNOT, "%s did not end by itself", line.script);
+    if (end.code != STATUS_HELD) /* it has said why */
+        return end.code == STATUS_USAGE ? STATUS_USAGE : STATUS_CANNOT;
+    json_error_t flaw;
+    json_t *found = json_load_file(line.metrics, 0, &flaw);
+    if (found == NULL)
+        return command_fail(arguments, STATUS_CANNOT, "%s: %s", line.metrics, flaw.text);
+    report(result, found);
+    json_decref(found);
+    return STATUS_HELD;
+}
+
+static int run(const struct arguments *arguments)
+{
+    struct arguments own = *arguments; /* /tmp may be memory: syncs cost nothing there */
+    if (own.dir == NULL)
+        own.dir = ".";
+    if (own.word_count != (given[SELF_TEST] != NULL ? 0 : 2))
+        return command_fail(&own, STATUS_USAGE, "it takes OLD and NEW, or --self-test alone");
+    struct scratch scratch;
+    int error = scratch_make(own.dir, &scratch);
+    if (error != 0)
+        return command_fail(&own, STATUS_CANNOT, "%s: %s", own.dir, strerror(error));
+    struct result *result = result_new(&own);
+    int status = measure(&own, result, scratch.path);
+    scratch_remove(scratch.path);
+    int judged = result_finish(result);
+    return status == STATUS_HELD ? judged : status;
+}
+
+const struct command command_compare = {
+    .name = "compare",
+    .about = "two results of bench, or two revisions: which is slower?",
+    .text =
+        "OLD and NEW are what bench --json wrote, or with --revisions two revisions of the "
+        "source,\n"
+        "which are built in --dir (default: the current directory) and measured in turns. The "
+        "ratio\n"
+        "of the times has an interval; all intervals hold at once with a probability of 95 %. The\n"
+        "verdict is slower, faster, same (within the tolerance) or cannot tell. Counters that do\n"
+        "not vary compare exactly. Exits 1 where something is slower, or a counter has risen.",
+    .words = "[OLD NEW]",
+    .word_count_max = 2,
+    .takes = TAKES_JSON | TAKES_DIR | TAKES_QUIET | TAKES_SEED,
+    .options = options,
+    .take = take,
+    .run = run,
+};

@@ -12,7 +12,7 @@
 #ifndef HARNESS_TABLE_H
 #define HARNESS_TABLE_H
 
-#include "harness/compare.h"
+#include "harness/difference.h"
 #include "harness/engine.h"
 
 #ifdef __cplusplus

@@ -17,7 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "harness/compare.h"
+#include "harness/difference.h"
 #include "harness/workload_cut.h"
 #include "txn/tmf.h"
 

@@ -40,8 +40,8 @@ static int check_takeable(int fd, const char *path, const char *magic, uint64_t 
                            path);
 }
 
-/* A checkpoint writes each page that was changed since the last one: the larger an arena, the more of
- * them its log should wait for. */
+/* A checkpoint writes each page that was changed since the last one: the larger an arena, the more
+ * of them its log should wait for. */
 static size_t log_size_of(const tmf_options *options)
 {
     size_t share = options->size / LOG_SHARE;

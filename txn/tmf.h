@@ -79,8 +79,8 @@ typedef struct tmf_options {
     tmf_durability durability;
     size_t quantum;    /* allocation quantum of a new storage; 0: as stored, or the default */
     const char *index; /* free-space index of a new storage; NULL: as stored, or the default */
-    size_t log_size;   /* log bytes kept between transactions, never fewer than before; 0: as before,
-                          in a new storage an eighth of its size, 1 MiB at least and 16 at most */
+    size_t log_size; /* log bytes kept between transactions, never fewer than before; 0: as before,
+                        in a new storage an eighth of its size, 1 MiB at least and 16 at most */
     size_t private_size; /* bytes of private page copies kept between transactions; 0: 256 MiB */
     unsigned flags;      /* TMF_EXCLUSIVE, TMF_SYSCALLS */
 } tmf_options;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What everything that is held against a model needs: patterns, and the first difference. */
-#ifndef HARNESS_COMPARE_H
-#define HARNESS_COMPARE_H
+#ifndef HARNESS_DIFFERENCE_H
+#define HARNESS_DIFFERENCE_H
 
 #include <stdbool.h>
 #include <stddef.h>
