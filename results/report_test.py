@@ -61,11 +61,12 @@ def report(*words):
     """What `tmf report WORDS` does, in this process: modules are loaded but once."""
     with tempfile.TemporaryDirectory() as folder:
         out = pathlib.Path(folder) / "page.html"
-        said = io.StringIO()
-        with contextlib.redirect_stderr(said):
+        said, printed = io.StringIO(), io.StringIO()
+        with contextlib.redirect_stderr(said), contextlib.redirect_stdout(printed):
             status = page_maker.main(["--out", str(out), *map(str, words)])
         text = out.read_text(encoding="utf-8") if out.exists() else ""
-        return subprocess.CompletedProcess(words, status, stderr=said.getvalue()), text
+        done = subprocess.CompletedProcess(words, status, stdout=printed.getvalue(), stderr=said.getvalue())
+        return done, text
 
 
 def fixture(name):

@@ -29,13 +29,16 @@
 #define LARGE ((size_t)1 << 40)
 #endif
 
+#define LOG_SIZE ((size_t)1 << 20) /* by itself it grows with the arena, up to a bound */
+
 struct root {
     uint64_t number;
 };
 
 static tmf_storage *open_with(const struct test_place *place, size_t size, unsigned flags)
 {
-    const tmf_options options = {.size = size, .root_size = sizeof(struct root), .flags = flags};
+    const tmf_options options = {
+        .size = size, .root_size = sizeof(struct root), .log_size = LOG_SIZE, .flags = flags};
     return test_open(place, &options);
 }
 
