@@ -27,6 +27,7 @@
 #include "harness/merge.h"
 #include "harness/program.h"
 #include "harness/result.h"
+#include "harness/run_outcome.h"
 
 #define MEMORY         "/dev/shm"
 #define FILTERS_MAX    8
@@ -92,13 +93,6 @@ static double part_seconds = PART_SECONDS;
 static uint64_t disk_max = DISK_MAX_MIB * MIB;
 static uint64_t memory_max = MEMORY_MAX_MIB * MIB;
 static bool goes_on; /* an earlier run, which was cut off */
-
-/* Of a step, or of a part of one. */
-struct outcome {
-    int code; /* it exited with; -1: it did not exit by itself */
-    json_int_t cases, violations;
-    double seconds;
-};
 
 enum { KEY_PROFILE = 0x200, KEY_OUT, KEY_STEPS, KEY_PART, KEY_MAX_DISK, KEY_MAX_MEMORY };
 static const struct argp_option options[] = {
@@ -391,39 +385,6 @@ static struct outcome run_part(const struct arguments *arguments, const struct p
     return outcome;
 }
 
-static const char *verdict(int code)
-{
-    switch (code) {
-    case STATUS_HELD:
-        return "held";
-    case STATUS_VIOLATION:
-        return "caught";
-    case STATUS_CANNOT:
-        return "not run";
-    default:
-        return "failed";
-    }
-}
-
-/* How much a code says about a step of which others are known. */
-static int weight(int code)
-{
-    static const int order[] = {STATUS_HELD, STATUS_CANNOT, STATUS_VIOLATION};
-    int n = 0;
-    while (n < 3 && order[n] != code)
-        n++;
-    return n;
-}
-
-static void add_outcome(struct outcome *whole, const struct outcome *part)
-{
-    whole->cases += part->cases;
-    whole->violations += part->violations;
-    whole->seconds += part->seconds;
-    if (weight(part->code) > weight(whole->code))
-        whole->code = part->code;
-}
-
 /* All of its parts that there are, as STEP.json. */
 static void merge_parts(const struct arguments *arguments, const struct step *step)
 {
@@ -457,7 +418,8 @@ static void judge(struct result *result, const struct part *part, const struct o
         return;
     char what[PATH_MAX + 128], again[4096];
     snprintf(what, sizeof(what), "expected %s, found %s (exit status %d): see %s/%s.txt",
-             verdict(step->expected), verdict(outcome->code), outcome->code, folder, part->name);
+             outcome_word(step->expected), outcome_word(outcome->code), outcome->code, folder,
+             part->name);
     spell(part, again, sizeof(again));
     result_fail(result, part->name, what, again);
 }
@@ -467,11 +429,11 @@ static void record(struct result *result, const struct step *step, const struct 
     char json[PATH_MAX];
     path_in_folder(json, step->name, "json");
     json_t *rows = json_object_get(result_metrics(result), "steps");
-    json_array_append_new(rows, json_pack("{s:s, s:I, s:I, s:s, s:s, s:f, s:s}", "step", step->name,
-                                          "cases", outcome->cases, "violations",
-                                          outcome->violations, "expected", verdict(step->expected),
-                                          "verdict", verdict(outcome->code), "seconds",
-                                          outcome->seconds, "json", json));
+    json_array_append_new(
+        rows, json_pack("{s:s, s:I, s:I, s:s, s:s, s:f, s:s}", "step", step->name, "cases",
+                        outcome->cases, "violations", outcome->violations, "expected",
+                        outcome_word(step->expected), "verdict", outcome_word(outcome->code),
+                        "seconds", outcome->seconds, "json", json));
 }
 
 /* Says which of all the parts comes now, and how long that has taken. */
@@ -501,7 +463,7 @@ static struct outcome run_step(const struct arguments *arguments, struct result 
             outcome = run_part(arguments, &part);
         if (step->expected == STATUS_HELD)
             judge(result, &part, &outcome);
-        add_outcome(&whole, &outcome);
+        outcome_add(&whole, &outcome);
     }
     if (step->expected != STATUS_HELD)
         judge(result, &part, &whole);
@@ -534,10 +496,11 @@ static void print_verdicts(FILE *to, const struct outcome outcomes[STEP_COUNT])
         bool as_expected = outcome->code == (int)steps[i].expected;
         if (!is_wanted(&steps[i]))
             continue;
-        fprintf(
-            to, "%-10s %10" JSON_INTEGER_FORMAT " %11" JSON_INTEGER_FORMAT "  %-9s %-8s %8.1f%s\n",
-            steps[i].name, outcome->cases, outcome->violations, verdict(steps[i].expected),
-            verdict(outcome->code), outcome->seconds, as_expected ? "" : "  <- not as expected");
+        fprintf(to,
+                "%-10s %10" JSON_INTEGER_FORMAT " %11" JSON_INTEGER_FORMAT "  %-9s %-8s %8.1f%s\n",
+                steps[i].name, outcome->cases, outcome->violations, outcome_word(steps[i].expected),
+                outcome_word(outcome->code), outcome->seconds,
+                as_expected ? "" : "  <- not as expected");
     }
 }
 
