@@ -35,7 +35,7 @@ static const struct model {
 } models[] = {
     {"model", false, 1, "--until-first"},
     {"kill", true, 1, "--until-first --transactions 4 --patience 2 --cases 400"},
-    {"error", true, 1, "--until-first --transactions 2 --patience 2 --cases 200"},
+    {"error", true, 1, "--until-first --transactions 2 --patience 2 --cases 600"},
     {"power", true, 1, "--until-first --transactions 3 --cases 5000"},
     {"threads", true, 5, "--transactions 400 --patience 1"},
     {"procs", true, 5, "--transactions 400 --patience 1"},
