@@ -75,7 +75,7 @@ static const struct profile profiles[] = {
      false,
      {"--repetitions", "3", "--min-time", "0.05"},
      {"-:10{5,6}$|:(32|128)/|crowded|lognormal|pages:(4|256)$|"
-      "^(fragmentation|latency|trace|txn_alloc|split|floor|recovery|strategy)/"}},
+      "^(fragmentation|latency|trace|txn_alloc|split|floor|recovery|strategy|engine|lock)/"}},
     {"full",
      10800,
      7200,
