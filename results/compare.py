@@ -49,19 +49,21 @@ def tell(sentence):
 
 
 def rows_of(path):
-    """Of a result of bench: the runs of each benchmark."""
+    """Of a result of bench: the runs of each benchmark, and of those that failed what they said."""
     envelope = envelopes.load(path)
     if envelope.command != "bench":
         raise envelopes.Malformed(f"{path} is a result of tmf {envelope.command}, not of bench")
-    rows = {}
+    rows, broken = {}, {}
     for row in envelope.metrics.get("benchmarks", ()):
-        if row["run_type"] == "iteration" and not row.get("error_occurred"):
+        if row.get("error_occurred"):
+            broken[row["run_name"]] = row.get("error_message", "it failed")
+        elif row["run_type"] == "iteration":
             rows.setdefault(row["run_name"], []).append(row)
-    return rows
+    return rows, broken
 
 
 def compare_files(paths, tolerance):
-    old, new = map(rows_of, paths)
+    (old, _), (new, broken) = map(rows_of, paths)
     names = [name for name in old if name in new]
     if not names:
         raise envelopes.Malformed(f"{paths[0]} and {paths[1]} have no benchmark in common")
@@ -70,7 +72,8 @@ def compare_files(paths, tolerance):
         times = [[interleaved.time_of(row) for row in side[name]] for side in (old, new)]
         ratio = ratios.of_times(*times, tolerance, share=len(names))
         compared.append(entry(name, ratio, old[name], new[name]))
-    return {"benchmarks": compared, "paired": False, **only(old, new)}
+    return {"benchmarks": compared, "paired": False, **only(old, new),
+            "broken": {name: said for name, said in broken.items() if name in old}}
 
 
 def only(old, new):
@@ -125,6 +128,8 @@ def failures(metrics):
                  for key, (old, new) in row["counters"].items() if new > old]
         if what:
             yield {"case": row["run_name"], "what": "\n".join(what)}
+    for name, said in metrics.get("broken", {}).items():
+        yield {"case": name, "what": f"failed, where the old one did not: {said}"}
 
 
 def self_test(options, tolerance):

@@ -31,11 +31,14 @@ def verdicts(shift, seed):
     return [ratios.of_pairs(*pairs(random, shift), TOLERANCE).verdict for _ in range(TRIALS)]
 
 
-def result(shift, pages, seed):
+def result(shift, pages, seed, broken=None):
     random = numpy.random.default_rng(seed)
     rows = [{"run_name": name, "run_type": "iteration", "time_unit": "us", "pages_dirtied": pages,
              "real_time": 100 * slower * float(numpy.exp(random.normal(0, 0.01)))}
             for name, slower in (("commit/slow", shift), ("commit/same", 1)) for _ in range(12)]
+    for row in rows:
+        if row["run_name"] == broken:
+            row.update(error_occurred=True, error_message="no room")
     return {"schema": "tmf/1", "command": "bench", "arguments": [], "environment": {}, "cases": 24,
             "violations": 0, "failures": [], "metrics": {"benchmarks": rows}, "seconds": 1}
 
@@ -76,15 +79,15 @@ class Statistics(unittest.TestCase):
 
 
 class Command(unittest.TestCase):
-    def compare(self, shift, pages):
+    def compare(self, shift, pages, broken=None):
         """What compare.py finds, and the JUnit it writes."""
         with tempfile.TemporaryDirectory() as folder:
             paths = [pathlib.Path(folder, name) for name in ("old", "new", "metrics", "xml", "md")]
             paths[0].write_text(json.dumps(result(1, 4, 7)), encoding="utf-8")
-            paths[1].write_text(json.dumps(result(shift, pages, 8)), encoding="utf-8")
+            paths[1].write_text(json.dumps(result(shift, pages, 8, broken)), encoding="utf-8")
             subprocess.run([sys.executable, "-B", HERE / "compare.py", *paths[:2], "--metrics",
                             paths[2], "--junit", paths[3], "--markdown", paths[4]], check=True)
-            self.assertIn("| commit/slow |", paths[4].read_text(encoding="utf-8"))
+            self.assertIn("| commit/same |", paths[4].read_text(encoding="utf-8"))
             return json.loads(paths[2].read_text(encoding="utf-8")), ElementTree.parse(paths[3])
 
     def test_a_regression_is_a_failure(self):
@@ -93,6 +96,12 @@ class Command(unittest.TestCase):
         self.assertEqual([failure["case"] for failure in found["failures"]], ["commit/slow"])
         self.assertEqual([case.get("name") for case in junit.iterfind("testcase[failure]")],
                          ["commit/slow"])
+
+    def test_one_that_fails_now_is_a_failure(self):
+        found, junit = self.compare(1, 4, broken="commit/slow")
+        self.assertEqual(found["failures"], [{
+            "case": "commit/slow", "what": "failed, where the old one did not: no room"}])
+        self.assertEqual(len(junit.findall("testcase[failure]")), 1)
 
     def test_the_same_is_none(self):
         self.assertEqual(self.compare(1, 4)[0]["failures"], [])

@@ -44,7 +44,10 @@ def markdown(metrics):
 def write_junit(path, metrics, failures):
     what = {failure["case"]: failure["what"] for failure in failures}
     suite = ElementTree.Element("testsuite", name="tmf compare", failures=str(len(what)),
-                                tests=str(len(metrics["benchmarks"])))
+                                tests=str(len(metrics["benchmarks"]) + len(metrics.get("broken", ()))))
+    for name in metrics.get("broken", ()):
+        case = ElementTree.SubElement(suite, "testcase", classname="tmf.compare", name=name)
+        ElementTree.SubElement(case, "failure", message=what[name])
     for row in metrics["benchmarks"]:
         case = ElementTree.SubElement(suite, "testcase", classname="tmf.compare",
                                       name=row["run_name"])
