@@ -270,6 +270,29 @@ static void test_only_what_was_stored_to_is_compared(const struct test_place *pl
     check_ok(tmf_close(storage));
 }
 
+/* ---- how much log there is, where nobody says */
+
+static size_t log_size_of_new(const struct test_place *place, const char *name, size_t size)
+{
+    const struct test_place own = test_place_beside(place, name);
+    const tmf_options options = {.size = size, .root_size = 8};
+    tmf_storage *storage = test_open(&own, &options);
+    tmf_reader *reader = test_read(storage);
+    tmf_info info;
+    check_ok(tmf_info_get(storage, &info));
+    tmf_read_end(reader);
+    check_ok(tmf_close(storage));
+    return info.log_size;
+}
+
+static void test_log_grows_with_the_arena(const struct test_place *place)
+{
+    const size_t mib = (size_t)1 << 20;
+    check(log_size_of_new(place, "small", mib) == mib);
+    check(log_size_of_new(place, "middle", 68 * mib) == 8 * mib);
+    check(log_size_of_new(place, "large", 256 * mib) == 16 * mib);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -279,6 +302,7 @@ int main(void)
         test_case(test_readers_wait_while_it_publishes),
         test_case(test_copies_are_given_back),
         test_case(test_only_what_was_stored_to_is_compared),
+        test_case(test_log_grows_with_the_arena),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
