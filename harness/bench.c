@@ -378,21 +378,11 @@ static int measure(const struct arguments *arguments, struct result *result, con
 
 static int run(const struct arguments *arguments)
 {
-    struct arguments own = *arguments; /* /tmp may be memory: syncs cost nothing there */
-    if (own.dir == NULL)
-        own.dir = ".";
+    struct arguments own = *arguments;
     if (own.durability_count != 1)
         return command_fail(&own, STATUS_USAGE, "one --durability at a time");
     command_skip_missing(&own);
-    struct scratch scratch;
-    int error = scratch_make(own.dir, &scratch);
-    if (error != 0)
-        return command_fail(&own, STATUS_CANNOT, "%s: %s", own.dir, strerror(error));
-    struct result *result = result_new(&own);
-    int status = measure(&own, result, scratch.path);
-    scratch_remove(scratch.path);
-    int judged = result_finish(result);
-    return status == STATUS_HELD ? judged : status;
+    return result_of_measuring(&own, measure);
 }
 
 const struct command command_bench = {

@@ -147,20 +147,9 @@ static int measure(const struct arguments *arguments, struct result *result, con
 
 static int run(const struct arguments *arguments)
 {
-    struct arguments own = *arguments; /* /tmp may be memory: syncs cost nothing there */
-    if (own.dir == NULL)
-        own.dir = ".";
-    if (own.word_count != (given[SELF_TEST] != NULL ? 0 : 2))
-        return command_fail(&own, STATUS_USAGE, "it takes OLD and NEW, or --self-test alone");
-    struct scratch scratch;
-    int error = scratch_make(own.dir, &scratch);
-    if (error != 0)
-        return command_fail(&own, STATUS_CANNOT, "%s: %s", own.dir, strerror(error));
-    struct result *result = result_new(&own);
-    int status = measure(&own, result, scratch.path);
-    scratch_remove(scratch.path);
-    int judged = result_finish(result);
-    return status == STATUS_HELD ? judged : status;
+    if (arguments->word_count != (given[SELF_TEST] != NULL ? 0 : 2))
+        return command_fail(arguments, STATUS_USAGE, "it takes OLD and NEW, or --self-test alone");
+    return result_of_measuring(arguments, measure);
 }
 
 const struct command command_compare = {

@@ -180,3 +180,19 @@ int result_finish(struct result *result)
     free(result);
     return status;
 }
+
+int result_of_measuring(const struct arguments *arguments, result_measure *measure)
+{
+    struct arguments own = *arguments;
+    if (own.dir == NULL)
+        own.dir = ".";
+    struct scratch scratch;
+    int error = scratch_make(own.dir, &scratch);
+    if (error != 0)
+        return command_fail(&own, STATUS_CANNOT, "%s: %s", own.dir, strerror(error));
+    struct result *result = result_new(&own);
+    int status = measure(&own, result, scratch.path);
+    scratch_remove(scratch.path);
+    int judged = result_finish(result);
+    return status == STATUS_HELD ? judged : status;
+}

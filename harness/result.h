@@ -54,6 +54,14 @@ FILE *result_text(struct result *result);
  * could not be written. */
 int result_finish(struct result *result);
 
+/*
+ * What measures does so in a scratch folder in --dir, or in the current folder: $TMPDIR may be
+ * memory, where syncs cost nothing. The status of `measure`; of the result, where that held.
+ */
+typedef int result_measure(const struct arguments *arguments, struct result *result,
+                           const char *folder);
+int result_of_measuring(const struct arguments *arguments, result_measure *measure);
+
 /* How an entry of "runs" begins: strategy, what that survives, durability, index and so on. */
 json_t *place_describe(const struct workload_place *place);
 
