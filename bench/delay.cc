@@ -19,6 +19,7 @@ using steady = std::chrono::steady_clock;
 /* Between two benchmarks lies more than a transaction. */
 constexpr std::chrono::milliseconds delay_max{1};
 
+bool is_on;
 long per_cent;
 std::atomic<unsigned long> hits;
 steady::time_point last;
@@ -45,9 +46,10 @@ void delay_start()
     std::string words = asked;
     std::size_t equals = words.rfind('=');
     char *end = nullptr;
-    per_cent = equals != std::string::npos ? std::strtol(&words[equals + 1], &end, 10) : 0;
-    if (per_cent <= 0 || *end != '\0')
+    per_cent = equals != std::string::npos ? std::strtol(&words[equals + 1], &end, 10) : -1;
+    if (per_cent < 0 || end == &words[equals + 1] || *end != '\0')
         throw std::runtime_error("TMF_BENCH_DELAY is POINT=PER_CENT, not " + words);
+    is_on = true;
     std::string point = words.substr(0, equals);
     if (fiu_init(0) != 0 || fiu_enable_external(point.c_str(), 1, nullptr, 0, spend) != 0)
         throw std::runtime_error("libfiu does not enable the point " + point);
@@ -55,6 +57,6 @@ void delay_start()
 
 void delay_check()
 {
-    if (per_cent > 0 && hits == 0)
+    if (is_on && hits == 0)
         throw std::runtime_error("the point of TMF_BENCH_DELAY was never reached");
 }

@@ -34,7 +34,7 @@ static const struct argp_option options[] = {
     {"self-test", KEY_FIRST + SELF_TEST, NULL, 0, "how often is the verdict wrong?", 0},
     {"filter", KEY_FIRST + FILTER, "REGEX", 0, "of revisions: only these benchmarks (commit/)", 0},
     {"tolerance", KEY_FIRST + TOLERANCE, "PERCENT", 0, "what counts as the same (5)", 0},
-    {"repetitions", KEY_FIRST + REPETITIONS, "N", 0, "of revisions: at most so many pairs (32)", 0},
+    {"repetitions", KEY_FIRST + REPETITIONS, "N", 0, "of revisions: at most so many pairs (64)", 0},
     {"comparisons", KEY_FIRST + COMPARISONS, "N", 0, "of the self-test: of either kind (200)", 0},
     {"junit", KEY_FIRST + JUNIT, "FILE", 0, "the verdicts as JUnit's XML", 0},
     {"markdown", KEY_FIRST + MARKDOWN, "FILE", 0, "the table in Markdown", 0},

@@ -17,6 +17,7 @@ except ImportError as missing:
 import envelopes
 import gate
 import interleaved
+import looks
 import revisions
 import tables
 
@@ -37,7 +38,7 @@ def parse(arguments):
     parser.add_argument("--self-test", action="store_true")
     parser.add_argument("--filter", default="commit/")
     parser.add_argument("--tolerance", type=float, default=5)
-    parser.add_argument("--repetitions", type=int, default=32)
+    parser.add_argument("--repetitions", type=int, default=64)
     parser.add_argument("--comparisons", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
     return parser.parse_args(arguments)
@@ -82,7 +83,6 @@ def only(old, new):
 
 
 def compare_revisions(options, tolerance):
-    """Looks after 1/4, 1/2 and all of the repetitions, and stops where nothing is left to tell."""
     sides = [revisions.side(options.source, revision, options.scratch / name, tell)
              for revision, name in zip(options.words, ("old", "new"))]
     old, new = (side.names(options.filter) for side in sides)
@@ -90,15 +90,8 @@ def compare_revisions(options, tolerance):
     if not names:
         raise envelopes.Malformed(f"no benchmark of both revisions matches {options.filter}")
     turns = interleaved.Turns(*sides, names, options.seed)
-    looks = [max(options.repetitions // part, 1) for part in (4, 2, 1)]
-    found = {}
-    for look in looks:
-        turns.more(look - len(turns.times(names[0])[0]),
-                   lambda done, count: tell(f"pair {done} of {count}"))
-        found = {name: ratios.of_pairs(*turns.times(name), tolerance, len(names) * len(looks))
-                 for name in names}
-        if all(ratio.verdict != ratios.UNKNOWN for ratio in found.values()):
-            break
+    found = looks.judge(turns, options.repetitions, tolerance,
+                        lambda done, count: tell(f"pair {done} of {count}"))
     compared = [entry(name, found[name], *turns.rows[name]) for name in names]
     return {"benchmarks": compared, "paired": True, **only(old, new)}
 

@@ -1,32 +1,36 @@
 # SPDX-License-Identifier: MIT
 """Is the comparison itself right? Two rates: how often it tells a program from itself (A/A), and how
 often it notices that one of the two was made 10 % slower, by libfiu at a named point of the library
-(bench/delay.h). Everything but the delay is as in any other comparison: processes, turns, statistics.
+(bench/delay.h; the other spends 0 % there, since a point that is enabled costs something by itself).
+Everything but the delay is as in any other comparison: processes, turns, looks, statistics.
 
-Each round compares the benchmarks below, PAIRS pairs each; a round is a comparison of each of them,
-with the share of alpha that it has in a family of so many."""
+Each round is a comparison of two revisions with the benchmarks below, and counts as one comparison of
+each of them."""
 import interleaved
+import looks
 import ratios
 
 POINT, PER_CENT = "txn/commit/begin", 10
-NAMES = tuple(f"commit/{strategy}/pages:{pages}"
-              for strategy in ("redo-declared", "redo-segv") for pages in (1, 4))
-PAIRS = 12
-PLAN = interleaved.Plan(repetitions=3, min_time=0.002)
+NAMES = "commit/redo-.*/pages:1$"
+REPETITIONS = 64  # at most, of a comparison
+PLAN = interleaved.Plan(repetitions=1, min_time=0.002)
 WRONG_MAX, FOUND_MIN = 0.01, 0.95
 
 
 def rates(program, scratch, seed, comparisons, tolerance, tell):
     """Of each kind of comparison: how many there were, and how many got which verdict."""
-    environment = {"TMF_BENCH_DURABILITY": "process"}
-    slow = dict(environment, TMF_BENCH_DELAY=f"{POINT}={PER_CENT}")
+    names = interleaved.Side(program, folder_of(scratch, "old")).names(NAMES)
     found = {}
-    for kind, delayed in (("A/A", environment), ("delayed", slow)):
-        sides = [interleaved.Side(program, folder, settings) for folder, settings in (
-            (folder_of(scratch, "old"), environment), (folder_of(scratch, "new"), delayed))]
-        found[kind] = count(sides, seed, comparisons, tolerance,
+    for kind, per_cent in (("A/A", 0), ("delayed", PER_CENT)):
+        sides = [interleaved.Side(program, folder_of(scratch, name), delayed(by))
+                 for name, by in (("old", 0), ("new", per_cent))]
+        found[kind] = count(sides, names, seed, comparisons, tolerance,
                             lambda done, kind=kind: tell(f"{kind}: {done} of {comparisons}"))
     return found
+
+
+def delayed(per_cent):
+    return {"TMF_BENCH_DURABILITY": "process", "TMF_BENCH_DELAY": f"{POINT}={per_cent}"}
 
 
 def folder_of(scratch, name):
@@ -35,14 +39,12 @@ def folder_of(scratch, name):
     return folder
 
 
-def count(sides, seed, comparisons, tolerance, tell):
+def count(sides, names, seed, comparisons, tolerance, tell):
     verdicts = dict.fromkeys((ratios.SLOWER, ratios.FASTER, ratios.SAME, ratios.UNKNOWN), 0)
     estimates = []
     while len(estimates) < comparisons:
-        turns = interleaved.Turns(*sides, NAMES, f"{seed}:{len(estimates)}", PLAN)
-        turns.more(PAIRS)
-        for name in NAMES:
-            ratio = ratios.of_pairs(*turns.times(name), tolerance, share=len(NAMES))
+        turns = interleaved.Turns(*sides, names, f"{seed}:{len(estimates)}", PLAN)
+        for ratio in looks.judge(turns, REPETITIONS, tolerance).values():
             verdicts[ratio.verdict] += 1
             estimates.append(ratio.estimate)
         tell(len(estimates))

@@ -2,7 +2,7 @@
 """How much slower is NEW than OLD: the ratio of two times, its interval, and what that says.
 
 Times of a machine that others use too have a long tail to one side, and drift. So everything is
-done with logarithms, whose differences are ratios; a mean is taken of the middle three fifths, and
+done with logarithms, whose differences are ratios; a mean is taken of the middle three tenths, and
 an interval by Student's t for such means: Tukey and McLaughlin's for pairs that were measured one
 right after the other, Yuen's and Welch's for two results that were not. Both are SciPy's.
 
@@ -25,7 +25,7 @@ import numpy
 from scipy import optimize, stats
 
 ALPHA = 0.05
-TRIM = 0.2  # of either end
+TRIM = 0.35  # of either end: where bursts of others slow two fifths of the pairs, these go both ways
 COUNT_MIN = 5  # fewer times say nothing about their own spread
 MORE_MAX = 1000
 SLOWER, FASTER, SAME, UNKNOWN = "slower", "faster", "same", "cannot tell"
