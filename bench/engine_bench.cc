@@ -24,6 +24,7 @@
 #include <algorithm>
 #include <chrono>
 #include <exception>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -74,6 +75,29 @@ void report_times(benchmark::State &state, times &all)
         state.counters["write_ns"] = median_ns(all.writes);
 }
 
+std::uint64_t touch_step(const engine_setup &setup, const table_work &work)
+{
+    if (!setup.copies)
+        return 0;
+    return work.pages > 0 ? table_pages_step(&work) : records_per_page;
+}
+
+/* What is counted is the same in every repetition, and tracing takes longer than timing: once. */
+engine_counts counts_of(engine_table &table, const engine_setup &setup, const workload_setup &what,
+                        const table_work &work)
+{
+    static std::map<std::string, engine_counts> known;
+    std::string name = setup.label + "/" + what.name + std::to_string(what.pages);
+    auto at = known.find(name);
+    if (at != known.end())
+        return at->second;
+    std::uint64_t last = std::max<std::uint64_t>(transactions_of(setup, what) / count_share, 2);
+    engine_counts counts = count_engine(table, setup, work, touch_step(setup, work), last);
+    if (counts.known)
+        table.tell(work, 1, last);
+    return known[name] = counts;
+}
+
 void report_counts(benchmark::State &state, const engine_counts &counts)
 {
     if (!counts.known)
@@ -110,13 +134,6 @@ std::uint64_t time_all(benchmark::State &state, const engine_setup &setup, void 
     return k - 1;
 }
 
-std::uint64_t touch_step(const engine_setup &setup, const table_work &work)
-{
-    if (!setup.copies)
-        return 0;
-    return work.pages > 0 ? table_pages_step(&work) : records_per_page;
-}
-
 void measure_open(benchmark::State &state, engine_table &table, const engine_setup &setup,
                   const table_work &work, std::uint64_t first, void *db)
 {
@@ -138,14 +155,11 @@ void measure(benchmark::State &state, const folder &where, const engine_setup &s
     engine_table &table = engine_table::of(where, setup);
     table_work work = engine_work(what.name, what.pages);
     work.salt = ++salt << 32;
-    std::uint64_t counted = std::max<std::uint64_t>(transactions_of(setup, what) / count_share, 2);
-    engine_counts counts = count_engine(table, setup, work, touch_step(setup, work), counted);
-    if (counts.known)
-        table.tell(work, 1, counted);
+    const engine_counts counts = counts_of(table, setup, what, work);
     table.settle();
     void *db = table.open(setup);
     try {
-        measure_open(state, table, setup, work, counted + 1, db);
+        measure_open(state, table, setup, work, transactions_of(setup, what) + 1, db);
     } catch (...) {
         setup.of->close(db);
         throw;
@@ -232,12 +246,16 @@ void add_all(const folder &where, const engine_setup &setup)
         add(where, setup, what);
 }
 
+void add_of(const folder &where, const engine_setup &setup)
+{
+    (setup.is_slow ? add_pages : add_all)(where, setup);
+}
+
 /* The default strategy in every way; of the others what tells them apart. */
 void add_tmf(const folder &where, std::size_t n, bool is_default)
 {
-    void (*some)(const folder &, const engine_setup &) = is_default ? add_all : add_pages;
-    some(where, setup_of_tmf(n, TMF_DURABILITY_SYNC, 0));
-    some(where, setup_of_tmf(n, TMF_DURABILITY_PROCESS, 0));
+    add_of(where, setup_of_tmf(n, TMF_DURABILITY_SYNC, 0));
+    add_of(where, setup_of_tmf(n, TMF_DURABILITY_PROCESS, 0));
     if (!is_default)
         return;
     add_all(where, setup_of_tmf(n, TMF_DURABILITY_GROUP, 0));
