@@ -2,6 +2,7 @@
 #include "harness/merge.h"
 
 #include <stdbool.h>
+#include <string.h>
 
 /* What a run is of: two with the same of these are parts of one. */
 static const char *const places[] = {"strategy", "durability", "index",   "quantum",
@@ -118,6 +119,24 @@ static void merge_metrics(json_t *whole, const json_t *part)
     add_missing(json_object_get(whole, "branches"), json_object_get(part, "branches"));
     keep_common(json_object_get(whole, "points_never_hit"),
                 json_object_get(part, "points_never_hit"));
+}
+
+json_t *merge_start(const json_t *part)
+{
+    static const char *const own[] = {"--shard", "--json"}; /* of a part, each with its value */
+    json_t *whole = json_deep_copy(part);
+    json_t *words = json_object_get(whole, "arguments");
+    for (size_t n = json_array_size(words); n-- > 0;) {
+        const char *word = json_string_value(json_array_get(words, n));
+        for (size_t i = 0; i < COUNT(own); i++) {
+            if (strcmp(word, own[i]) != 0)
+                continue;
+            json_array_remove(words, n + 1);
+            json_array_remove(words, n);
+            break;
+        }
+    }
+    return whole;
 }
 
 void merge_envelope(json_t *whole, const json_t *part)

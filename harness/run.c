@@ -400,7 +400,7 @@ static void merge_parts(const struct arguments *arguments, const struct step *st
         if (whole && envelope)
             merge_envelope(whole, envelope);
         else if (envelope)
-            whole = json_incref(envelope);
+            whole = merge_start(envelope);
         json_decref(envelope);
     }
     path_in_folder(path, step->name, "json");

@@ -62,6 +62,15 @@ if(NOT cases EQUAL cases_of_parts OR NOT rows_cut EQUAL rows_whole OR count LESS
   message(SEND_ERROR "${cases} cases of ${cases_of_parts} in ${count} parts, ${rows_cut} rows of ${rows_whole}")
 endif()
 
+# The parts of a power campaign are one as well, for the report, too.
+tmf(0 "report: .*/report.html" run --profile full --time 30 --part 2 --steps power
+  --dir ${DIR}/scratch --out ${DIR}/power)
+file(GLOB parts ${DIR}/power/power-*.json)
+list(LENGTH parts count)
+if(count LESS 2)
+  message(SEND_ERROR "${count} parts of a power campaign")
+endif()
+
 # A run that came to its end says so.
 file(READ ${DIR}/cut/run.json json)
 string(JSON steps LENGTH "${json}" metrics steps)
