@@ -29,6 +29,7 @@
 #define HEAD_SIZE       (3 * TMF_PAGE_SIZE) /* the least: slots, and two undo records' heads */
 #define MAPPED_MOST     ((size_t)64 << 20)  /* beyond, news are looked for the long way */
 #define NUMBER_MOST     (UINT64_MAX / 2) /* no storage gets so far, and so none counts back to 0 */
+#define NUMBER_LAST     (NUMBER_MOST / 2)
 #define EXTENSION_BYTES ((uint64_t)1 << 20)
 
 /* ---- slots */
@@ -88,6 +89,8 @@ static int slot_write(struct tmf_log *log, uint64_t turn, enum tmf_log_kind kind
     int error = find_promise(log);
     if (error)
         return error;
+    if (turn > NUMBER_MOST || sequence > NUMBER_MOST) /* nobody would read it */
+        return TMF_ECORRUPT;
     struct tmf_log_slot slot = {.version = TMF_FORMAT_VERSION,
                                 .byte_order = TMF_BYTE_ORDER,
                                 .id = log->id,
@@ -243,6 +246,11 @@ int tmf_log_look(const struct tmf_log *log, struct tmf_log_state *out)
     if (tmf_undo_log_is_later(log, slot.sequence) || tmf_redo_log_is_later(log, slot.turn))
         return TMF_ECORRUPT; /* the slot that its records were written under is gone */
     return slot.kind == TMF_LOG_UNDO ? tmf_undo_log_look(log, out) : tmf_redo_log_look(log, out);
+}
+
+bool tmf_log_is_spent(const struct tmf_log *log)
+{
+    return log->turn > NUMBER_LAST || log->sequence > NUMBER_LAST;
 }
 
 void tmf_log_follow(struct tmf_log *log, const struct tmf_log_state *state)

@@ -56,6 +56,12 @@ struct tmf_log_state {
     bool poisoned; /* a sync failed */
 };
 
+/*
+ * Is the log counted so far that what is committed under it might not be opened again? Only a forged
+ * slot leads there; half of all numbers are left for recovering what it says.
+ */
+bool tmf_log_is_spent(const struct tmf_log *log);
+
 /* Makes an empty undo log in `fd`: zero-filled, synced. */
 int tmf_log_create(struct tmf_log *log, int fd, uint64_t id, uint64_t size);
 

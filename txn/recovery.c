@@ -316,6 +316,17 @@ static int check_address(const struct tmf_storage *storage)
                     storage->odb_path);
 }
 
+/* Reading does no harm. */
+static int check_numbers(const struct tmf_storage *storage)
+{
+    if (!tmf_log_is_spent(&storage->log))
+        return 0;
+    return tmf_fail(TMF_ECORRUPT,
+                    "writing '%s': its log '%s' counts beyond what any storage gets to; restore a "
+                    "backup",
+                    storage->odb_path, storage->log_path);
+}
+
 int tmf_entered(void *context, bool exclusive, uint64_t deadline)
 {
     struct tmf_storage *storage = context;
@@ -326,6 +337,8 @@ int tmf_entered(void *context, bool exclusive, uint64_t deadline)
         error = check_address(storage);
     if (!error)
         error = tmf_follow_growth(storage);
+    if (!error && exclusive)
+        error = check_numbers(storage);
     if (!error)
         storage->left_undone = false;
     return error;
