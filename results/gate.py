@@ -76,6 +76,9 @@ def text(found):
     for kind, row in found.items():
         lines.append(f"{kind:10} {row['comparisons']:11} {row['ratio']:6.3f}" + "".join(
             f" {number:11}" for number in row["verdicts"].values()))
-    lines.append(f"of A/A comparisons {100 * rate_wrong(found):.1f} % say slower or faster; "
-                 f"of delays of {PER_CENT} % at {POINT} {100 * rate_found(found):.1f} % are found")
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, sentence(found)]) + "\n"
+
+
+def sentence(found):
+    return (f"Of A/A comparisons {100 * rate_wrong(found):.1f} % say slower or faster; "
+            f"of delays of {PER_CENT} % at {POINT} {100 * rate_found(found):.1f} % are found.")

@@ -13,6 +13,7 @@ try:
     import choice
     import environment
     import formats
+    import judging
     import noticing
     import peers
     import safety
@@ -47,7 +48,7 @@ def load_all(paths):
 def all_answers(loaded, benches, reference):
     """The four that people come for beside the verdicts, and what stands behind them."""
     return [study.answer(benches), choice.choice(benches), peers.answer(benches),
-            change.answer(loaded, benches, reference), noticing.answer(loaded),
+            change.answer(loaded, benches, reference), noticing.answer(loaded), judging.answer(loaded),
             answers.allocation(benches), answers.commit(benches), answers.waiting(loaded),
             answers.reading(benches)]
 

@@ -131,17 +131,27 @@ class ReportTest(unittest.TestCase):
                          "a record is only ever written at its own place")
         self.assertIn("Not run.", self.page("kill"))
 
+    def test_how_often_the_gate_errs(self):
+        text = self.page("gate")
+        self.assertIn("Of A/A comparisons 0.5 % say slower or faster", text)
+        self.assertIn("94.0 % are found", text)
+        self.assertIn("at least 95 % must be", text)
+        rates = Page(text).table("Comparisons of a program with itself")
+        self.assertEqual((rates["A/A", "slower"], rates["delayed", "slower"]), ("1", "188"))
+        self.assertEqual(rates["delayed", "median"], "1.102")
+        self.assertIn("Not run.", self.page("kill"))
+
     def test_what_was_not_run_is_said(self):
         text = self.page("kill")
         verdicts = Page(text).table("Strategy")
         self.assertEqual(verdicts["undo-fsync", "threads"], "not run")
         self.assertEqual(verdicts["undo-fsync", "procs"], "not run")
-        self.assertEqual(text.count(">Not run.<"), 9)  # every other answer
+        self.assertEqual(text.count(">Not run.<"), 10)  # every other answer
 
         empty = fixture("bench")
         empty["metrics"] = {}
         done, text = report_of(empty)
-        self.assertEqual((done.returncode, text.count(">Not run.<")), (0, 9))
+        self.assertEqual((done.returncode, text.count(">Not run.<")), (0, 10))
 
     def test_a_control_is_known_by_what_it_survives(self):
         sound = fixture("kill-none")
