@@ -120,7 +120,18 @@ def short(duels, ties, losses):
         text += f", as fast as far as can be told in {ties}"
     if not losses:
         return text + "; no peer wins."
-    return f"{text}; a peer wins {len(losses)}: {'; '.join(map(loss_words, losses))}."
+    still = len(lost_anyway(losses))
+    return (f"{text}; a peer wins {len(losses)}: {', '.join(lost_to(losses))}. With tmf's fastest "
+            f"strategy and way to open for each, a peer wins {still or 'none'}.")
+
+
+def lost_to(losses):
+    """Of each peer how often, and where by how much at most."""
+    for peer in dict.fromkeys(name for _, name in losses):
+        own = [loss for loss in losses if loss[1] == peer]
+        race, _ = worst = min(own, key=lambda loss: ratio(*loss).median)
+        yield (f"{peer} {len(own)} (the most in {work_words(race.work)}, "
+               f"{significant(1 / ratio(*worst).median, 2)}{TIMES})")
 
 
 def lost_anyway(losses):

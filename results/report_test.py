@@ -314,7 +314,7 @@ class ReportTest(unittest.TestCase):
         short = Page(self.page("engine")).table("Every question")
         said = short["How does it compare with the peers?", "answer"]
         self.assertRegex(said, "^✗ tmf is faster in 17 of 20 comparisons, as fast as far as can be "
-                               "told in 1; a peer wins 2: lmdb-sync in ycsb-b, 1.4\u00a0× faster")
+                               "told in 1; a peer wins 2: lmdb-sync 2 \\(the most in ycsb-b, 1.4\u00a0×\\)")
         slow = fixture("engine")
         for row in slow["metrics"]["benchmarks"]:
             if not row["run_name"].startswith("engine/tmf-"):
@@ -385,7 +385,7 @@ class ReportTest(unittest.TestCase):
         value = next(line[3] for line in lines if line[1:3] == [name, "median"])
         self.assertEqual(float(value), medians_of("strategy")[name])
         done, text = report("--format", "md", FIXTURES / "engine.json")
-        self.assertIn("a peer wins 2: lmdb-sync in ycsb-b", text)
+        self.assertIn("a peer wins 2: lmdb-sync 2 (the most in ycsb-b", text)
         self.assertIn("tmf bench --filter 'strategy' --json FILE", text)
 
     def test_readme_is_refreshed_from_a_run(self):
@@ -402,7 +402,7 @@ class ReportTest(unittest.TestCase):
                 self.assertEqual(readme.main(words), 0)
                 self.assertEqual(readme.main([*words, "--check"]), 0)
             text = page.read_text(encoding="utf-8")
-            self.assertRegex(text, "(?s)^before\n<!--.*a peer wins 2: lmdb-sync.*-->\nafter\n$")
+            self.assertRegex(text, "(?s)^before\n<!--.*a peer wins 2: lmdb-sync 2 .*-->\nafter\n$")
             self.assertNotIn("stale", text)
             page.write_text("<!-- figures: nothing -->\n<!-- end -->", encoding="utf-8")
             with contextlib.redirect_stderr(io.StringIO()):
