@@ -8,6 +8,7 @@ import dataclasses
 import json
 import pathlib
 import sys
+import time
 
 try:
     import ratios
@@ -25,6 +26,8 @@ COUNTERS = ("nodes_visited", "pages_dirtied", "pages_dirtied_100", "pages_per_fr
             "pages_per_alloc", "instructions", "log_bytes", "syncs", "rounding_bytes",
             "metadata_bytes", "high_water_bytes", "max_nodes", "p99_99_nodes")
 
+LOOKS = (4, 2, 1)  # after a quarter, a half and all
+
 
 def parse(arguments):
     parser = argparse.ArgumentParser(prog="tmf compare")
@@ -39,6 +42,7 @@ def parse(arguments):
     parser.add_argument("--tolerance", type=float, default=5)
     parser.add_argument("--repetitions", type=int, default=32)
     parser.add_argument("--comparisons", type=int, default=200)
+    parser.add_argument("--time", type=float, help="seconds of measuring, not of building")
     parser.add_argument("--seed", type=int, default=1)
     return parser.parse_args(arguments)
 
@@ -89,18 +93,29 @@ def compare_revisions(options, tolerance):
     names = [name for name in old if name in new]
     if not names:
         raise envelopes.Malformed(f"no benchmark of both revisions matches {options.filter}")
+    interleaved.pin_alike(sides)
     turns = interleaved.Turns(*sides, names, options.seed)
-    looks = [max(options.repetitions // part, 1) for part in (4, 2, 1)]
     found = {}
-    for look in looks:
-        turns.more(look - len(turns.times(names[0])[0]),
-                   lambda done, count: tell(f"pair {done} of {count}"))
-        found = {name: ratios.of_pairs(*turns.times(name), tolerance, len(names) * len(looks))
+    for _ in looks(turns, options):
+        found = {name: ratios.of_pairs(*turns.times(name), tolerance, len(names) * len(LOOKS))
                  for name in names}
         if all(ratio.verdict != ratios.UNKNOWN for ratio in found.values()):
             break
     compared = [entry(name, found[name], *turns.rows[name]) for name in names]
-    return {"benchmarks": compared, "paired": True, **only(old, new)}
+    return {"benchmarks": compared, "paired": True, "pairs": turns.pairs, **only(old, new)}
+
+
+def looks(turns, options):
+    """Goes on to each look: after that part of the pairs, or of the time."""
+    begun = time.monotonic()
+    for part in LOOKS:
+        if options.time:
+            turns.until(begun + options.time / part,
+                        lambda pairs, left: tell(f"pair {pairs}, {left:.0f} s to the next look"))
+        else:
+            turns.more(max(options.repetitions // part, 1) - turns.pairs,
+                       lambda done, count: tell(f"pair {done} of {count}"))
+        yield
 
 
 def entry(name, ratio, old, new):
