@@ -303,13 +303,6 @@ static void spell(const struct part *part, char *to, size_t size)
         length += (size_t)snprintf(to + length, size - length, " %s", part->argv[i]);
 }
 
-static void read_numbers(const json_t *envelope, struct outcome *outcome)
-{
-    outcome->cases = json_integer_value(json_object_get(envelope, "cases"));
-    outcome->violations = json_integer_value(json_object_get(envelope, "violations"));
-    outcome->seconds = json_number_value(json_object_get(envelope, "seconds"));
-}
-
 /* ---- what an earlier run has left */
 
 static bool is_of_part(const json_t *envelope, const struct part *part)
@@ -331,7 +324,7 @@ static bool is_finished(const struct part *part, struct outcome *outcome)
     json_t *envelope = goes_on ? json_load_file(part->json, 0, NULL) : NULL;
     bool finished = envelope && is_of_part(envelope, part);
     if (finished) {
-        read_numbers(envelope, outcome);
+        outcome_read(envelope, outcome);
         outcome->code = outcome->violations ? STATUS_VIOLATION : STATUS_HELD;
     }
     json_decref(envelope);
@@ -390,7 +383,7 @@ static struct outcome run_part(const struct arguments *arguments, const struct p
     add_option(here.argv, "--dir", scratch.path);
     outcome.code = run_program(arguments, &here, &scratch);
     json_t *envelope = json_load_file(part->json, 0, NULL);
-    read_numbers(envelope, &outcome);
+    outcome_read(envelope, &outcome);
     json_decref(envelope);
     if (outcome.code == (int)part->step->expected || outcome.code == STATUS_CANNOT)
         scratch_remove(scratch.path);
@@ -524,15 +517,8 @@ static void print_verdicts(FILE *to, const struct outcome outcomes[STEP_COUNT])
     fprintf(to, "\n%-10s %10s %11s  %-9s %-8s %8s\n", "step", "cases", "violations", "expected",
             "verdict", "seconds");
     for (size_t i = 0; i < STEP_COUNT; i++) {
-        const struct outcome *outcome = &outcomes[i];
-        bool as_expected = outcome->code == (int)steps[i].expected;
-        if (!is_wanted(&steps[i]))
-            continue;
-        fprintf(to,
-                "%-10s %10" JSON_INTEGER_FORMAT " %11" JSON_INTEGER_FORMAT "  %-9s %-8s %8.1f%s\n",
-                steps[i].name, outcome->cases, outcome->violations, outcome_word(steps[i].expected),
-                outcome_word(outcome->code), outcome->seconds,
-                as_expected ? "" : "  <- not as expected");
+        if (is_wanted(&steps[i]))
+            outcome_print(to, steps[i].name, steps[i].expected, &outcomes[i]);
     }
 }
 
