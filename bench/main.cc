@@ -93,6 +93,17 @@ void register_what_has_no_instructions(const folder &where)
     register_trace_benchmarks();
 }
 
+/* And says where it is, not where it should be. */
+void pin_main_thread()
+{
+    if (int error = pinning_take(0); error != 0)
+        throw std::system_error(error, std::generic_category(), PINNING_VARIABLE);
+    std::string list(CORES_TEXT_MAX, '\0');
+    cores own = pinning_allowed();
+    pinning_spell(&own, list.data());
+    benchmark::AddCustomContext("main_thread_cores", list.c_str());
+}
+
 bool writes_file(int argc, char **argv)
 {
     return std::any_of(argv, argv + argc, [](const char *argument) {
@@ -111,8 +122,7 @@ int run_all(int argc, char **argv)
     if (benchmark::ReportUnrecognizedArguments(argc, argv))
         return 2;
     delay_start();
-    if (int error = pinning_take(0); error != 0)
-        throw std::system_error(error, std::generic_category(), PINNING_VARIABLE);
+    pin_main_thread();
     folder where;
     register_alloc_benchmarks();
     if (!instructions::are_counted())

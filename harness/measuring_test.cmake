@@ -92,6 +92,13 @@ endif()
 tmf(0 "threads:8" bench ${threads} --no-pin --json ${DIR}/none.json)
 must_have(none.json "^none$" environment pinned_cores)
 must_have(none.json "--no-pin$" again)
+file(READ ${DIR}/none.json text)
+string(JSON allowed GET "${text}" environment allowed_cores)
+must_have(none.json "^${allowed}$" metrics context main_thread_cores)
+string(REGEX MATCH "[0-9]+" first "${allowed}")
+tmf(0 "threads:8" bench ${threads} --pin ${first} --json ${DIR}/first.json)
+must_have(first.json "^${first}$" metrics context main_thread_cores)
+must_have(first.json " --pin ${first}$" again)
 
 # A budget: of so little there is one repetition; of more there are as many as had room, and it says
 # how many. Another one would not have had room: none takes longer than all of them together.
