@@ -234,21 +234,19 @@ static int run(const struct arguments *arguments)
 const struct command command_bench = {
     .name = "bench",
     .about = "the benchmarks",
-    .text =
-        "Measures in --dir (default: the current directory, which should be on a disk), all\n"
-        "benchmarks in an order that --seed draws over all repetitions. The first repetition of\n"
-        "each is a warm-up and thrown away. With --time there are as many repetitions as it has\n"
-        "room for, each in a process and an order of its own, at least one. What is not spread\n"
-        "over the cores of --pin by its threads runs on the first of them. What will disturb it\n"
-        "is said first, and kept in the JSON. The\n"
-        "spread is the standard deviation over the repetitions, by their mean; \"of limit\" is\n"
-        "the multiple of what the disk takes for one write and one sync of as many pages. Where\n"
-        "indexes were measured at 10^5 free blocks, a table at the end compares them; so does one\n"
-        "engines, where they were.\n"
-        "Of traces: time, nodes and pages are those of one operation, \"malloc\" is the multiple\n"
-        "of its time, \"of 100\" are the pages that 100 operations dirty together; rounding,\n"
-        "metadata and their sum, lost, are shares of the bytes asked for at the peak, frag of\n"
-        "what lies below the highest byte used.",
+    .text = "Measures in --dir (default: the current directory, which should be on a disk), all "
+            "benchmarks in an order that --seed draws over all repetitions. The first repetition "
+            "of each is a warm-up and thrown away. With --time there are as many repetitions as "
+            "it has room for, each in a process and an order of its own, at least one. What is "
+            "not spread over the cores of --pin by its threads runs on the first of them. What "
+            "will disturb it is said first, and kept in the JSON. The spread is the standard "
+            "deviation over the repetitions, by their mean; \"of limit\" is the multiple of what "
+            "the disk takes for one write and one sync of as many pages. Where indexes were "
+            "measured at 10^5 free blocks, a table at the end compares them; so does one engines, "
+            "where they were. Of traces: time, nodes and pages are those of one operation, "
+            "\"malloc\" is the multiple of its time, \"of 100\" are the pages that 100 operations "
+            "dirty together; rounding, metadata and their sum, lost, are shares of the bytes "
+            "asked for at the peak, frag of what lies below the highest byte used.",
     .takes = TAKES_JSON | TAKES_DIR | TAKES_QUIET | TAKES_DURABILITY | TAKES_SEED | TAKES_TIME |
              TAKES_MEASURING,
     .options = options,

@@ -114,9 +114,11 @@ static int make_line(const struct arguments *arguments, const char *scratch, str
     return 0;
 }
 
-/* The line that does the same again: of what was measured, and how it was judged. */
+/* The line that does the same again: of what was measured, and how it was judged. Names of
+ * revisions move on, so it has their commits. */
 static void say_again(const struct arguments *arguments, struct result *result)
 {
+    const json_t *commits = json_object_get(result_metrics(result), "commits");
     char seed[32], seconds[32];
     bool in_turns = given[REVISIONS] != NULL, in_time = arguments->time_seconds > 0;
     snprintf(seed, sizeof(seed), "%llu", (unsigned long long)arguments->seed);
@@ -137,8 +139,10 @@ static void say_again(const struct arguments *arguments, struct result *result)
         add(&line, "--pin", arguments->pin);
     if (arguments->no_pin)
         add(&line, "--no-pin", NULL);
-    for (size_t n = 0; n < arguments->word_count; n++)
-        add(&line, arguments->words[n], NULL);
+    for (size_t n = 0; n < arguments->word_count; n++) {
+        const char *commit = json_string_value(json_array_get(commits, n));
+        add(&line, commit != NULL ? commit : arguments->words[n], NULL);
+    }
     result_again(result, line.argv);
 }
 
@@ -179,6 +183,8 @@ static int measure(const struct arguments *arguments, struct result *result, con
         return command_fail(arguments, STATUS_CANNOT, "%s: %s", line.metrics, flaw.text);
     report(result, found);
     say_again(arguments, result);
+    if (json_is_false(json_object_get(result_metrics(result), "pinned")))
+        json_object_set_new(result_environment(result), "pinned_cores", json_string("none"));
     json_decref(found);
     return STATUS_HELD;
 }
@@ -199,16 +205,13 @@ static int run(const struct arguments *arguments)
 const struct command command_compare = {
     .name = "compare",
     .about = "two results of bench, or two revisions: which is slower?",
-    .text =
-        "OLD and NEW are what bench --json wrote, or with --revisions two revisions of the "
-        "source,\n"
-        "which are built in --dir (default: the current directory) and measured in turns. The "
-        "ratio\n"
-        "of the times has an interval; all intervals hold at once with a probability of 95 %. The\n"
-        "verdict is slower, faster, same (within the tolerance) or cannot tell. Counters that do\n"
-        "not vary compare exactly. With --time there are as many pairs as that has room for.\n"
-        "What will disturb a measurement is said first. Exits 1 where something is slower, or a "
-        "counter has risen.",
+    .text = "OLD and NEW are what bench --json wrote, or with --revisions two revisions of the "
+            "source, which are built in --dir (default: the current directory) and measured in "
+            "turns. The ratio of the times has an interval; all intervals hold at once with a "
+            "probability of 95 %. The verdict is slower, faster, same (within the tolerance) or "
+            "cannot tell. Counters that do not vary compare exactly. With --time there are as "
+            "many pairs as that has room for. What will disturb a measurement is said first. "
+            "Exits 1 where something is slower, or a counter has risen.",
     .words = "[OLD NEW]",
     .word_count_max = 2,
     .takes = TAKES_JSON | TAKES_DIR | TAKES_QUIET | TAKES_SEED | TAKES_TIME | TAKES_MEASURING,

@@ -93,7 +93,7 @@ def compare_revisions(options, tolerance):
     names = [name for name in old if name in new]
     if not names:
         raise envelopes.Malformed(f"no benchmark of both revisions matches {options.filter}")
-    interleaved.pin_alike(sides)
+    pinned = interleaved.pin_alike(sides)
     turns = interleaved.Turns(*sides, names, options.seed)
     found = {}
     for _ in looks(turns, options):
@@ -102,7 +102,8 @@ def compare_revisions(options, tolerance):
         if all(ratio.verdict != ratios.UNKNOWN for ratio in found.values()):
             break
     compared = [entry(name, found[name], *turns.rows[name]) for name in names]
-    return {"benchmarks": compared, "paired": True, "pairs": turns.pairs, **only(old, new)}
+    return {"benchmarks": compared, "paired": True, "pairs": turns.pairs, "pinned": pinned,
+            "commits": [side.commit for side in sides], **only(old, new)}
 
 
 def looks(turns, options):

@@ -121,7 +121,7 @@ class InTurns(unittest.TestCase):
             sides = [FakeSide([0], ("TMF_BENCH_PIN",)), FakeSide([0], variables)]
             with unittest.mock.patch.dict(os.environ, TMF_BENCH_PIN="1,0"):
                 with contextlib.redirect_stderr(io.StringIO()) as said:
-                    interleaved.pin_alike(sides)
+                    self.assertEqual(interleaved.pin_alike(sides), pinned)
                 self.assertEqual("TMF_BENCH_PIN" in os.environ, pinned)
                 self.assertEqual("neither is pinned" in said.getvalue(), not pinned)
 

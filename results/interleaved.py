@@ -27,6 +27,7 @@ class Side:
     program: pathlib.Path
     folder: pathlib.Path
     environment: dict = field(default_factory=dict)
+    commit: str = ""  # that it was built of
 
     def call(self, *options, seed=1):
         environment = dict(os.environ, TMF_BENCH_DIR=str(self.folder),
@@ -71,10 +72,11 @@ def is_warm_up(row, plan):
 
 
 def pin_alike(sides):
-    """Pinned are both or none: a revision from before may not know how."""
+    """Pinned are both or none: a revision from before may not know how. Returns whether they are."""
     if not all(side.reads(PIN) for side in sides) and os.environ.pop(PIN, None) is not None:
         print("tmf compare: one of the revisions cannot pin its threads: neither is pinned",
               file=sys.stderr)
+    return PIN in os.environ
 
 
 def median_row(rows):
