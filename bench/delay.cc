@@ -38,6 +38,11 @@ int spend(const char *, int *, void **, unsigned *)
 
 } // namespace
 
+bool has_fault_points()
+{
+    return true;
+}
+
 void delay_start()
 {
     const char *asked = std::getenv("TMF_BENCH_DELAY");

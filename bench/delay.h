@@ -9,6 +9,8 @@
 #ifndef TMF_BENCH_DELAY_H
 #define TMF_BENCH_DELAY_H
 
+bool has_fault_points();
+
 /* Both throw std::runtime_error: where that cannot be had; where the point was never reached. */
 void delay_start();
 void delay_check();

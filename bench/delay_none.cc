@@ -4,6 +4,11 @@
 
 #include "delay.h"
 
+bool has_fault_points()
+{
+    return false;
+}
+
 void delay_start()
 {
     if (std::getenv("TMF_BENCH_DELAY") != nullptr)

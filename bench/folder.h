@@ -13,7 +13,7 @@
 class folder
 {
   public:
-    folder(); /* throws std::system_error; warns on stderr where syncs cost nothing */
+    folder(); /* throws std::system_error */
     ~folder();
     folder(const folder &) = delete;
     folder &operator=(const folder &) = delete;

@@ -5,10 +5,10 @@
  * group a wait for its ticket. With group, the threads whose commits were appended while one sync
  * was under way share the next.
  *
- * Held fixed: the default strategy, the arena of storage.h, the pages drawn from a seed per thread,
- * the number of commits. Not separated: waking threads up. Checked: every result; as many commits
- * were made as were asked for; and each returned durable, so with sync there is one sync to each.
- * Counters per commit: syncs.
+ * Held fixed: the cores of the threads, the default strategy, the arena of storage.h, the pages
+ * drawn from a seed per thread, the number of commits. Not separated: waking threads up. Checked:
+ * every result; as many commits were made as were asked for; and each returned durable, so with
+ * sync there is one sync to each. Counters per commit: syncs.
  */
 #include <benchmark/benchmark.h>
 
@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "bench.h"
+#include "harness/pinning.h"
 #include "storage.h"
 
 namespace
@@ -46,6 +47,7 @@ void commit_many(storage &store, unsigned seed, std::atomic<bool> &failed)
 {
     std::mt19937_64 random(seed);
     try {
+        storage_must(pinning_take(seed - 1));
         for (int i = 0; i < commits_per_thread; i++)
             commit_one(store, random() % storage_pages);
     } catch (const std::exception &) {

@@ -13,12 +13,12 @@
  * overlap each other without end; lock/WAY/reader_in_stream: one reader beside four writers.
  * Counters: longest_us, p99_us of the waits; others_per_s, how often the four got in a second.
  *
- * Held fixed: each of the four holds the lock for 100 us, asleep, and asks again at once; the one
- * asks `turns` times, a millisecond after it gave the lock back; a stream ends after `stream_ns` at
- * the latest, so who is starved waits for as long. The flocks survive a process that dies, without
- * a word; the mutex tells the next one; a byte range too, but it can tell nobody "there is a writer
- * waiting", nor does it stop newcomers. Checked: nobody was inside beside a writer, and (but for
- * the mutex) readers did overlap.
+ * Held fixed: the core of each, in turn; each of the four holds the lock for 100 us, asleep, and
+ * asks again at once; the one asks `turns` times, a millisecond after it gave the lock back; a
+ * stream ends after `stream_ns` at the latest, so who is starved waits for as long. The flocks
+ * survive a process that dies, without a word; the mutex tells the next one; a byte range too, but
+ * it can tell nobody "there is a writer waiting", nor does it stop newcomers. Checked: nobody was
+ * inside beside a writer, and (but for the mutex) readers did overlap.
  */
 #include <benchmark/benchmark.h>
 
@@ -45,6 +45,7 @@ extern "C" {
 }
 
 #include "bench.h"
+#include "harness/pinning.h"
 
 namespace
 {
@@ -272,9 +273,10 @@ void leave(scene &shared, bool writes)
 /* ---- one of the four */
 
 [[noreturn]] void stream(const std::string &name, const std::string &path, scene &shared,
-                         bool writes)
+                         bool writes, std::size_t core)
 {
     try {
+        must_be_0(pinning_take(core), "pinning to a core");
         std::unique_ptr<way> own = make_way(name, path, &shared);
         while (!shared.over && now_ns() < shared.ends_ns) {
             own->lock(writes);
@@ -300,7 +302,7 @@ class streamers
             pid_t pid = fork();
             must(pid >= 0, "fork");
             if (pid == 0)
-                stream(name, path, shared, write);
+                stream(name, path, shared, write, n + 1); /* on the first is the one */
             all_.push_back(pid);
         }
     }

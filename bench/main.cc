@@ -2,7 +2,8 @@
 /*
  * tmf_bench: all benchmarks in one program, so that what is compared runs in one process, in one
  * run, in an order drawn by seed (seeded_order.cc). Takes Google Benchmark's options; `tmf bench`
- * is its usual caller. Exits 2 for an option it does not know, or a filter that nothing matches.
+ * is its usual caller, and with --describe it says what it is made of. Exits 2 for an option it
+ * does not know, or a filter that nothing matches.
  */
 #include <benchmark/benchmark.h>
 
@@ -14,10 +15,13 @@
 #include <regex>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <vector>
 
 #include "bench.h"
 #include "delay.h"
+#include "describe.h"
+#include "harness/pinning.h"
 #include "instructions.h"
 
 namespace
@@ -89,6 +93,17 @@ void register_what_has_no_instructions(const folder &where)
     register_trace_benchmarks();
 }
 
+/* And says where it is, not where it should be. */
+void pin_main_thread()
+{
+    if (int error = pinning_take(0); error != 0)
+        throw std::system_error(error, std::generic_category(), PINNING_VARIABLE);
+    std::string list(CORES_TEXT_MAX, '\0');
+    cores own = pinning_allowed();
+    pinning_spell(&own, list.data());
+    benchmark::AddCustomContext("main_thread_cores", list.c_str());
+}
+
 bool writes_file(int argc, char **argv)
 {
     return std::any_of(argv, argv + argc, [](const char *argument) {
@@ -98,11 +113,16 @@ bool writes_file(int argc, char **argv)
 
 int run_all(int argc, char **argv)
 {
+    if (argc == 2 && std::string_view(argv[1]) == "--describe") {
+        describe(std::cout);
+        return 0;
+    }
     bool to_file = writes_file(argc, argv); /* before Initialize takes the options away */
     benchmark::Initialize(&argc, argv);
     if (benchmark::ReportUnrecognizedArguments(argc, argv))
         return 2;
     delay_start();
+    pin_main_thread();
     folder where;
     register_alloc_benchmarks();
     if (!instructions::are_counted())

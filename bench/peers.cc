@@ -142,3 +142,21 @@ std::vector<peer> peers()
         loaded<2>::as_peer(),
     };
 }
+
+/* jemalloc says "5.3.0-0-g54eaed1d8b...", mimalloc 205 for 2.0.5. */
+std::vector<library_version> peer_versions()
+{
+    std::vector<library_version> all;
+    void *jemalloc = dlopen("libjemalloc.so.2", RTLD_NOW | RTLD_LOCAL);
+    void *mimalloc = dlopen("libmimalloc.so.2", RTLD_NOW | RTLD_LOCAL);
+    using control = int (*)(const char *, void *, std::size_t *, void *, std::size_t);
+    auto ask = jemalloc ? reinterpret_cast<control>(dlsym(jemalloc, "mallctl")) : nullptr;
+    const char *words = nullptr;
+    std::size_t size = sizeof(words);
+    if (ask != nullptr && ask("version", &words, &size, nullptr, 0) == 0)
+        all.push_back({"jemalloc", words});
+    auto number = mimalloc ? reinterpret_cast<int (*)()>(dlsym(mimalloc, "mi_version")) : nullptr;
+    if (number != nullptr)
+        all.push_back({"mimalloc", std::to_string(number())});
+    return all;
+}

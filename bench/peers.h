@@ -37,4 +37,10 @@ struct peer {
 /* Every one that this was built for, here or not. */
 std::vector<peer> peers();
 
+/* Of those libraries that are loaded, in their own words; of those that are here. */
+struct library_version {
+    std::string name, version;
+};
+std::vector<library_version> peer_versions();
+
 #endif

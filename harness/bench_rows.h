@@ -36,6 +36,9 @@ const char *row_time_key(const json_t *row);
 /* That time in nanoseconds. */
 double row_time_ns(const json_t *row);
 
+/* Prints a line of each benchmark, and each family's fit. */
+void rows_print(FILE *to, const json_t *rows);
+
 /* Prints what to recommend: index by quantum, one table for each kind of sizes that was measured at
  * 10^5 free blocks. */
 void rows_summarize(FILE *to, const json_t *rows);

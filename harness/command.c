@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "harness/pinning.h"
 #include "harness/strategy.h"
 #include "harness/workload.h"
 
@@ -22,6 +23,9 @@ enum key {
     KEY_DIR,
     KEY_SHARD,
     KEY_DURABILITY,
+    KEY_PIN,
+    KEY_NO_PIN,
+    KEY_STRICT,
 };
 
 #define QUANTUM_DEFAULT ((size_t)32)
@@ -43,6 +47,11 @@ static const struct {
     {TAKES_SHARD, {"shard", KEY_SHARD, "I/N", 0, "only the I-th of N parts (1/1)", 0}},
     {TAKES_DIR, {"dir", KEY_DIR, "FOLDER", 0, "where to work ($TMPDIR, or /tmp)", 0}},
     {TAKES_JSON, {"json", KEY_JSON, "FILE", 0, "the result as JSON; - is standard output", 0}},
+    {TAKES_MEASURING,
+     {"pin", KEY_PIN, "2,3-5", 0, "cores to run benchmarks on (all, core 0 last)", 0}},
+    {TAKES_MEASURING, {"no-pin", KEY_NO_PIN, NULL, 0, "the kernel chooses the core", 0}},
+    {TAKES_MEASURING,
+     {"strict", KEY_STRICT, NULL, 0, "exit with 3 where something will disturb it", 0}},
     {TAKES_QUIET, {"quiet", KEY_QUIET, NULL, 0, "nothing but failures, errors and JSON", 0}},
 };
 #define COMMON_COUNT (sizeof(common) / sizeof(common[0]))
@@ -241,6 +250,14 @@ static void parse_time(struct argp_state *state, const char *value, struct argum
     out->time_seconds = seconds;
 }
 
+static void parse_pin(struct argp_state *state, const char *value, struct arguments *out)
+{
+    struct cores cores;
+    if (!pinning_parse(value, &cores))
+        argp_error(state, "--pin takes cores as 2,3-5, each once, not '%s'", value);
+    out->pin = value;
+}
+
 static error_t parse_option(int key, char *value, struct argp_state *state)
 {
     struct parse *parse = state->input;
@@ -286,11 +303,22 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
     case KEY_QUIET:
         out->quiet = true;
         return 0;
+    case KEY_PIN:
+        parse_pin(state, value, out);
+        return 0;
+    case KEY_NO_PIN:
+        out->no_pin = true;
+        return 0;
+    case KEY_STRICT:
+        out->strict = true;
+        return 0;
     case ARGP_KEY_ARGS:
         out->words = state->argv + state->next;
         out->word_count = (size_t)(state->argc - state->next);
         return 0;
     case ARGP_KEY_END:
+        if (out->pin && out->no_pin)
+            argp_error(state, "--pin and --no-pin exclude each other");
         if (out->word_count < parse->command->word_count_min)
             argp_error(state, "%s is missing", parse->command->words);
         if (out->word_count > parse->command->word_count_max)

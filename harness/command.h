@@ -40,7 +40,8 @@ enum takes {
     TAKES_SHARD = 1 << 9,
     TAKES_QUIET = 1 << 10,
     TAKES_DURABILITY = 1 << 11,
-    TAKES_CAMPAIGN = (1 << 12) - 1 /* all of them */
+    TAKES_CAMPAIGN = (1 << 12) - 1, /* all of them */
+    TAKES_MEASURING = 1 << 12       /* --pin, --no-pin, --strict */
 };
 
 /*
@@ -80,6 +81,9 @@ struct arguments {
     unsigned shard, shards; /* --shard I/N, 1 <= I <= N; default 1/1 */
     const char *json;       /* --json; "-" is standard output; NULL: not given */
     bool quiet;             /* --quiet: nothing but failures, errors and JSON */
+    const char *pin;        /* --pin, a list of cores; NULL: not given */
+    bool no_pin;            /* --no-pin */
+    bool strict;            /* --strict: nothing is measured where something will disturb it */
     char *const *words;     /* what is no option, word_count of them */
     size_t word_count;
     char *const *given; /* the whole command line after the command's name, given_count words */

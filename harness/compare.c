@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "harness/command.h"
+#include "harness/measuring.h"
 #include "harness/program.h"
 #include "harness/progress.h"
 #include "harness/result.h"
@@ -26,7 +27,10 @@ enum own {
     MARKDOWN,
     OWN
 };
-static const char *given[OWN];
+
+static const char *given[OWN] = {
+    [FILTER] = "commit/", [TOLERANCE] = "5", [REPETITIONS] = "32", [COMPARISONS] = "200"};
+#define DISK_BYTES ((json_int_t)3 << 30)
 
 static const struct argp_option options[] = {
     {"revisions", KEY_FIRST + REVISIONS, NULL, 0, "OLD and NEW are revisions: build, run in turns",
@@ -34,7 +38,8 @@ static const struct argp_option options[] = {
     {"self-test", KEY_FIRST + SELF_TEST, NULL, 0, "how often is the verdict wrong?", 0},
     {"filter", KEY_FIRST + FILTER, "REGEX", 0, "of revisions: only these benchmarks (commit/)", 0},
     {"tolerance", KEY_FIRST + TOLERANCE, "PERCENT", 0, "what counts as the same (5)", 0},
-    {"repetitions", KEY_FIRST + REPETITIONS, "N", 0, "of revisions: at most so many pairs (64)", 0},
+    {"repetitions", KEY_FIRST + REPETITIONS, "N", 0,
+     "of revisions: at most so many pairs (64); or --time", 0},
     {"comparisons", KEY_FIRST + COMPARISONS, "N", 0, "of the self-test: of either kind (200)", 0},
     {"junit", KEY_FIRST + JUNIT, "FILE", 0, "the verdicts as JUnit's XML", 0},
     {"markdown", KEY_FIRST + MARKDOWN, "FILE", 0, "the table in Markdown", 0},
@@ -63,7 +68,7 @@ static bool take(int key, const char *value)
 struct line {
     const char *argv[WORDS_MAX];
     size_t count;
-    char script[PATH_MAX], program[PATH_MAX], metrics[PATH_MAX + 32], seed[32];
+    char script[PATH_MAX], program[PATH_MAX], metrics[PATH_MAX + 32], seed[32], seconds[32];
 };
 
 static void add(struct line *line, const char *option, const char *value)
@@ -99,10 +104,46 @@ static int make_line(const struct arguments *arguments, const char *scratch, str
     add(line, "--source", TMF_RESULTS_DIR "/..");
     add(line, "--program", line->program);
     add(line, "--seed", line->seed);
+    if (arguments->time_seconds > 0) {
+        snprintf(line->seconds, sizeof(line->seconds), "%.10g", arguments->time_seconds);
+        add(line, "--time", line->seconds);
+    }
     add(line, "--", NULL);
     for (size_t n = 0; n < arguments->word_count; n++)
         add(line, arguments->words[n], NULL);
     return 0;
+}
+
+/* The line that does the same again: of what was measured, and how it was judged. Names of
+ * revisions move on, so it has their commits. */
+static void say_again(const struct arguments *arguments, struct result *result)
+{
+    const json_t *commits = json_object_get(result_metrics(result), "commits");
+    char seed[32], seconds[32];
+    bool in_turns = given[REVISIONS] != NULL, in_time = arguments->time_seconds > 0;
+    snprintf(seed, sizeof(seed), "%llu", (unsigned long long)arguments->seed);
+    snprintf(seconds, sizeof(seconds), "%.10g", arguments->time_seconds);
+    struct line line = {0};
+    if (given[SELF_TEST] != NULL) {
+        add(&line, "--self-test", NULL);
+        add(&line, "--comparisons", given[COMPARISONS]);
+    }
+    if (in_turns) {
+        add(&line, "--revisions", NULL);
+        add(&line, "--filter", given[FILTER]);
+        add(&line, in_time ? "--time" : "--repetitions", in_time ? seconds : given[REPETITIONS]);
+    }
+    add(&line, "--tolerance", given[TOLERANCE]);
+    add(&line, "--seed", seed);
+    if (arguments->pin != NULL)
+        add(&line, "--pin", arguments->pin);
+    if (arguments->no_pin)
+        add(&line, "--no-pin", NULL);
+    for (size_t n = 0; n < arguments->word_count; n++) {
+        const char *commit = json_string_value(json_array_get(commits, n));
+        add(&line, commit != NULL ? commit : arguments->words[n], NULL);
+    }
+    result_again(result, line.argv);
 }
 
 static void report(struct result *result, json_t *found)
@@ -141,6 +182,9 @@ static int measure(const struct arguments *arguments, struct result *result, con
     if (found == NULL)
         return command_fail(arguments, STATUS_CANNOT, "%s: %s", line.metrics, flaw.text);
     report(result, found);
+    say_again(arguments, result);
+    if (json_is_false(json_object_get(result_metrics(result), "pinned")))
+        json_object_set_new(result_environment(result), "pinned_cores", json_string("none"));
     json_decref(found);
     return STATUS_HELD;
 }
@@ -149,23 +193,28 @@ static int run(const struct arguments *arguments)
 {
     if (arguments->word_count != (given[SELF_TEST] != NULL ? 0 : 2))
         return command_fail(arguments, STATUS_USAGE, "it takes OLD and NEW, or --self-test alone");
-    return result_of_measuring(arguments, measure);
+    if (arguments->time_seconds > 0 && given[REVISIONS] == NULL)
+        return command_fail(arguments, STATUS_USAGE, "--time is for --revisions");
+    bool measures = given[REVISIONS] != NULL || given[SELF_TEST] != NULL;
+    const struct measuring how = {.program = given[REVISIONS] ? "../bench/tmf_bench" : NULL,
+                                  .disk_bytes = measures ? DISK_BYTES : 0,
+                                  .measure = measure};
+    return measuring_run(arguments, &how);
 }
 
 const struct command command_compare = {
     .name = "compare",
     .about = "two results of bench, or two revisions: which is slower?",
-    .text =
-        "OLD and NEW are what bench --json wrote, or with --revisions two revisions of the "
-        "source,\n"
-        "which are built in --dir (default: the current directory) and measured in turns. The "
-        "ratio\n"
-        "of the times has an interval; all intervals hold at once with a probability of 95 %. The\n"
-        "verdict is slower, faster, same (within the tolerance) or cannot tell. Counters that do\n"
-        "not vary compare exactly. Exits 1 where something is slower, or a counter has risen.",
+    .text = "OLD and NEW are what bench --json wrote, or with --revisions two revisions of the "
+            "source, which are built in --dir (default: the current directory) and measured in "
+            "turns. The ratio of the times has an interval; all intervals hold at once with a "
+            "probability of 95 %. The verdict is slower, faster, same (within the tolerance) or "
+            "cannot tell. Counters that do not vary compare exactly. With --time there are as "
+            "many pairs as that has room for. What will disturb a measurement is said first. "
+            "Exits 1 where something is slower, or a counter has risen.",
     .words = "[OLD NEW]",
     .word_count_max = 2,
-    .takes = TAKES_JSON | TAKES_DIR | TAKES_QUIET | TAKES_SEED,
+    .takes = TAKES_JSON | TAKES_DIR | TAKES_QUIET | TAKES_SEED | TAKES_TIME | TAKES_MEASURING,
     .options = options,
     .take = take,
     .run = run,

@@ -145,5 +145,6 @@ void merge_envelope(json_t *whole, const json_t *part)
     for (size_t n = 0; n < COUNT(sums); n++)
         add_number(whole, part, sums[n]);
     json_array_extend(json_object_get(whole, "failures"), json_object_get(part, "failures"));
+    add_missing(json_object_get(whole, "disturbances"), json_object_get(part, "disturbances"));
     merge_metrics(json_object_get(whole, "metrics"), json_object_get(part, "metrics"));
 }

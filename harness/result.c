@@ -6,13 +6,15 @@
 #include <string.h>
 #include <time.h>
 
+#include "harness/environment.h"
 #include "harness/progress.h"
 #include "harness/strategy.h"
 
 struct result {
     const struct arguments *arguments;
     uint64_t cases, violations;
-    json_t *failures, *metrics;
+    json_t *failures, *metrics, *environment;
+    json_t *disturbances, *again; /* NULL: it does not measure */
     struct timespec started;
     FILE *text;
     FILE *nowhere; /* where text goes with --quiet */
@@ -22,13 +24,15 @@ struct result *result_new(const struct arguments *arguments)
 {
     struct result *result = calloc(1, sizeof(*result));
     json_t *failures = json_array(), *metrics = json_object();
-    if (!result || !failures || !metrics) {
+    json_t *environment = environment_describe(arguments->dir);
+    if (!result || !failures || !metrics || !environment) {
         fputs("tmf: no memory for a result\n", stderr);
         exit(STATUS_CANNOT);
     }
     result->arguments = arguments;
     result->failures = failures;
     result->metrics = metrics;
+    result->environment = environment;
     clock_gettime(CLOCK_MONOTONIC, &result->started);
     bool json_takes_stdout = arguments->json && strcmp(arguments->json, "-") == 0;
     result->text = json_takes_stdout ? stderr : stdout;
@@ -106,6 +110,46 @@ json_t *result_metrics(struct result *result)
     return result->metrics;
 }
 
+json_t *result_environment(struct result *result)
+{
+    return result->environment;
+}
+
+void result_disturb(struct result *result, json_t *disturbances)
+{
+    json_decref(result->disturbances);
+    result->disturbances = disturbances;
+}
+
+/* As a shell reads it. */
+static void append_word(char *line, size_t size, const char *word)
+{
+    static const char *const plain =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_=/.,:@%+";
+    size_t length = strlen(line);
+    if (*word && word[strspn(word, plain)] == 0) {
+        snprintf(line + length, size - length, " %s", word);
+        return;
+    }
+    snprintf(line + length, size - length, " '");
+    for (; *word; word++) {
+        length = strlen(line);
+        snprintf(line + length, size - length, *word == '\'' ? "'\\''" : "%c", *word);
+    }
+    length = strlen(line);
+    snprintf(line + length, size - length, "'");
+}
+
+void result_again(struct result *result, const char *const words[])
+{
+    char line[4096];
+    snprintf(line, sizeof(line), "tmf %s", result->arguments->command);
+    for (size_t n = 0; words[n] != NULL; n++)
+        append_word(line, sizeof(line), words[n]);
+    json_decref(result->again);
+    result->again = json_string(line);
+}
+
 json_t *place_describe(const struct workload_place *place)
 {
     return json_pack("{s:s, s:s, s:s, s:s, s:I, s:s}", "strategy", place->strategy, "survives",
@@ -142,12 +186,15 @@ static json_t *list_skipped(const struct arguments *arguments)
 static json_t *envelope(const struct result *result)
 {
     const struct arguments *arguments = result->arguments;
-    return json_pack("{s:s, s:s, s:o, s:o, s:I, s:o, s:I, s:I, s:O, s:O, s:f}", "schema", "tmf/1",
-                     "command", arguments->command, "arguments", list_given(arguments), "skipped",
-                     list_skipped(arguments), "seed", (json_int_t)arguments->seed, "environment",
-                     environment_describe(arguments->dir), "cases", (json_int_t)result->cases,
-                     "violations", (json_int_t)result->violations, "failures", result->failures,
-                     "metrics", result->metrics, "seconds", result_seconds(result));
+    environment_end(result->environment);
+    return json_pack("{s:s, s:s, s:o, s:o, s:I, s:O, s:I, s:I, s:O, s:O, s:f, s:O*, s:O*}",
+                     "schema", "tmf/1", "command", arguments->command, "arguments",
+                     list_given(arguments), "skipped", list_skipped(arguments), "seed",
+                     (json_int_t)arguments->seed, "environment", result->environment, "cases",
+                     (json_int_t)result->cases, "violations", (json_int_t)result->violations,
+                     "failures", result->failures, "metrics", result->metrics, "seconds",
+                     result_seconds(result), "again", result->again, "disturbances",
+                     result->disturbances);
 }
 
 static int write_json(const struct result *result)
@@ -173,26 +220,18 @@ int result_finish(struct result *result)
     int status = result->violations ? STATUS_VIOLATION : STATUS_HELD;
     if (result->arguments->json && write_json(result) != 0 && status == STATUS_HELD)
         status = STATUS_CANNOT;
-    json_decref(result->failures);
-    json_decref(result->metrics);
-    if (result->nowhere)
-        fclose(result->nowhere);
-    free(result);
+    result_drop(result);
     return status;
 }
 
-int result_of_measuring(const struct arguments *arguments, result_measure *measure)
+void result_drop(struct result *result)
 {
-    struct arguments own = *arguments;
-    if (own.dir == NULL)
-        own.dir = ".";
-    struct scratch scratch;
-    int error = scratch_make(own.dir, &scratch);
-    if (error != 0)
-        return command_fail(&own, STATUS_CANNOT, "%s: %s", own.dir, strerror(error));
-    struct result *result = result_new(&own);
-    int status = measure(&own, result, scratch.path);
-    scratch_remove(scratch.path);
-    int judged = result_finish(result);
-    return status == STATUS_HELD ? judged : status;
+    json_decref(result->failures);
+    json_decref(result->metrics);
+    json_decref(result->environment);
+    json_decref(result->disturbances);
+    json_decref(result->again);
+    if (result->nowhere)
+        fclose(result->nowhere);
+    free(result);
 }

@@ -6,6 +6,9 @@
  *    "seed", "environment": {...}, "cases", "violations",
  *    "failures": [{"case", "what", "replay"}], "metrics": {...}, "seconds"}
  *
+ * What measured has "again" too, the line that does so again with every value that was used, and
+ * "disturbances": [{"name", "what"}]. The environment is that of the beginning.
+ *
  * Text for people goes to standard output, or to standard error where the JSON took that place.
  * Not for use by several threads at once.
  */
@@ -47,6 +50,16 @@ double result_seconds(const struct result *result);
 /* The "metrics" object, for the command to fill; borrowed. */
 json_t *result_metrics(struct result *result);
 
+/* The "environment" object, to be added to; borrowed. */
+json_t *result_environment(struct result *result);
+
+/* What disturbed it; takes the list over. */
+void result_disturb(struct result *result, json_t *disturbances);
+
+/* The words behind `tmf COMMAND` that measure the same again, whatever the defaults are by then;
+ * the list ends in NULL. */
+void result_again(struct result *result, const char *const words[]);
+
 /* Where tables go; NULL-free: with --quiet it is a stream that swallows. */
 FILE *result_text(struct result *result);
 
@@ -54,19 +67,10 @@ FILE *result_text(struct result *result);
  * could not be written. */
 int result_finish(struct result *result);
 
-/*
- * What measures does so in a scratch folder in --dir, or in the current folder: $TMPDIR may be
- * memory, where syncs cost nothing. The status of `measure`; of the result, where that held.
- */
-typedef int result_measure(const struct arguments *arguments, struct result *result,
-                           const char *folder);
-int result_of_measuring(const struct arguments *arguments, result_measure *measure);
+/* Frees it and writes nothing: nothing was found. */
+void result_drop(struct result *result);
 
 /* How an entry of "runs" begins: strategy, what that survives, durability, index and so on. */
 json_t *place_describe(const struct workload_place *place);
-
-/* The "environment" object: machine, kernel, file system under `dir`, compiler, revision, limits.
- */
-json_t *environment_describe(const char *dir);
 
 #endif

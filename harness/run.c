@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #include "harness/command.h"
+#include "harness/environment.h"
 #include "harness/merge.h"
 #include "harness/program.h"
 #include "harness/result.h"
@@ -40,7 +41,7 @@
 struct step {
     const char *name;
     const char *words[8];
-    double share;    /* of the time of the run; 0: not a campaign, has neither --time nor --seed */
+    double share;    /* of the time of the run; 0: not a campaign, has no --time */
     unsigned weight; /* how many of its cases one of --cases stands for; 0: it goes by time alone */
     enum status expected;
     bool in_memory; /* where there is no --dir: a killed process leaves the page cache as it is, so
@@ -259,6 +260,21 @@ static void add_campaign(const struct arguments *arguments, struct part *part)
         add_option(part->argv, "--shard", part->shard);
 }
 
+/* Their order is drawn by the seed too; they are pinned, and checked, as the run was told. */
+static void add_benchmarks(const struct arguments *arguments, struct part *part)
+{
+    add_words(part->argv, profile->bench, sizeof(profile->bench) / sizeof(*profile->bench));
+    add_option(part->argv, "--filter", profile->filters[part->number - 1]);
+    snprintf(part->seed, sizeof(part->seed), "%" PRIu64, arguments->seed);
+    add_option(part->argv, "--seed", part->seed);
+    if (arguments->pin)
+        add_option(part->argv, "--pin", arguments->pin);
+    if (arguments->no_pin)
+        add_option(part->argv, "--no-pin", NULL);
+    if (arguments->strict)
+        add_option(part->argv, "--strict", NULL);
+}
+
 static void make_part(const struct arguments *arguments, const struct step *step, unsigned number,
                       struct part *part)
 {
@@ -268,8 +284,7 @@ static void make_part(const struct arguments *arguments, const struct step *step
     if (step->share > 0) {
         add_campaign(arguments, part);
     } else {
-        add_words(part->argv, profile->bench, sizeof(profile->bench) / sizeof(*profile->bench));
-        add_option(part->argv, "--filter", profile->filters[number - 1]);
+        add_benchmarks(arguments, part);
     }
     while (part->argv[part->told] != NULL)
         part->told++;
@@ -288,22 +303,14 @@ static void spell(const struct part *part, char *to, size_t size)
         length += (size_t)snprintf(to + length, size - length, " %s", part->argv[i]);
 }
 
-static void read_numbers(const json_t *envelope, struct outcome *outcome)
-{
-    outcome->cases = json_integer_value(json_object_get(envelope, "cases"));
-    outcome->violations = json_integer_value(json_object_get(envelope, "violations"));
-    outcome->seconds = json_number_value(json_object_get(envelope, "seconds"));
-}
-
 /* ---- what an earlier run has left */
 
 static bool is_of_part(const json_t *envelope, const struct part *part)
 {
     const json_t *words = json_object_get(envelope, "arguments");
-    json_t *here = environment_describe(NULL);
-    const json_t *there = json_object_get(envelope, "environment");
-    bool same = json_equal(json_object_get(here, "revision"), json_object_get(there, "revision"));
-    json_decref(here);
+    const char *revision =
+        json_string_value(json_object_get(json_object_get(envelope, "environment"), "revision"));
+    bool same = revision && strcmp(revision, environment_revision()) == 0;
     for (size_t i = 2; same && i < part->told; i++) {
         const char *word = json_string_value(json_array_get(words, i - 2));
         same = word && strcmp(word, part->argv[i]) == 0;
@@ -317,7 +324,7 @@ static bool is_finished(const struct part *part, struct outcome *outcome)
     json_t *envelope = goes_on ? json_load_file(part->json, 0, NULL) : NULL;
     bool finished = envelope && is_of_part(envelope, part);
     if (finished) {
-        read_numbers(envelope, outcome);
+        outcome_read(envelope, outcome);
         outcome->code = outcome->violations ? STATUS_VIOLATION : STATUS_HELD;
     }
     json_decref(envelope);
@@ -376,13 +383,29 @@ static struct outcome run_part(const struct arguments *arguments, const struct p
     add_option(here.argv, "--dir", scratch.path);
     outcome.code = run_program(arguments, &here, &scratch);
     json_t *envelope = json_load_file(part->json, 0, NULL);
-    read_numbers(envelope, &outcome);
+    outcome_read(envelope, &outcome);
     json_decref(envelope);
     if (outcome.code == (int)part->step->expected || outcome.code == STATUS_CANNOT)
         scratch_remove(scratch.path);
     else
         scratch_keep(&scratch);
     return outcome;
+}
+
+/* One line gives all parts of a step again, and no part's own does. */
+static void say_again(const struct arguments *arguments, const struct step *step, json_t *whole)
+{
+    char cases[48] = "", seconds[48] = "", part[48] = "";
+    if (arguments->cases > 0)
+        snprintf(cases, sizeof(cases), " --cases %" PRIu64, arguments->cases);
+    if (arguments->time_seconds > 0)
+        snprintf(seconds, sizeof(seconds), " --time %.10g", arguments->time_seconds);
+    if (part_seconds < PART_SECONDS || part_seconds > PART_SECONDS)
+        snprintf(part, sizeof(part), " --part %.10g", part_seconds);
+    json_object_set_new(whole, "again",
+                        json_sprintf("tmf run --profile %s --steps %s%s%s%s --seed %" PRIu64,
+                                     profile->name, step->name, cases, seconds, part,
+                                     arguments->seed));
 }
 
 /* All of its parts that there are, as STEP.json. */
@@ -404,8 +427,10 @@ static void merge_parts(const struct arguments *arguments, const struct step *st
         json_decref(envelope);
     }
     path_in_folder(path, step->name, "json");
-    if (whole)
+    if (whole) {
+        say_again(arguments, step, whole);
         json_dump_file(whole, path, JSON_INDENT(2));
+    }
     json_decref(whole);
 }
 
@@ -492,15 +517,8 @@ static void print_verdicts(FILE *to, const struct outcome outcomes[STEP_COUNT])
     fprintf(to, "\n%-10s %10s %11s  %-9s %-8s %8s\n", "step", "cases", "violations", "expected",
             "verdict", "seconds");
     for (size_t i = 0; i < STEP_COUNT; i++) {
-        const struct outcome *outcome = &outcomes[i];
-        bool as_expected = outcome->code == (int)steps[i].expected;
-        if (!is_wanted(&steps[i]))
-            continue;
-        fprintf(to,
-                "%-10s %10" JSON_INTEGER_FORMAT " %11" JSON_INTEGER_FORMAT "  %-9s %-8s %8.1f%s\n",
-                steps[i].name, outcome->cases, outcome->violations, outcome_word(steps[i].expected),
-                outcome_word(outcome->code), outcome->seconds,
-                as_expected ? "" : "  <- not as expected");
+        if (is_wanted(&steps[i]))
+            outcome_print(to, steps[i].name, steps[i].expected, &outcomes[i]);
     }
 }
 
@@ -571,9 +589,11 @@ const struct command command_run = {
         "bounds the campaigns together; the benchmarks come on top. With --cases the steps kill,\n"
         "error and control take so many cases, and power a hundred times as many, however long "
         "that\n"
-        "is: what is counted is then the same everywhere. A run that was cut off, by Ctrl-C say,\n"
+        "is: what is counted is then the same everywhere. --pin, --no-pin and --strict are for\n"
+        "the benchmarks. A run that was cut off, by Ctrl-C say,\n"
         "goes on where it stopped when it is given the same --out and the same words.",
-    .takes = TAKES_JSON | TAKES_SEED | TAKES_CASES | TAKES_TIME | TAKES_DIR | TAKES_QUIET,
+    .takes = TAKES_JSON | TAKES_SEED | TAKES_CASES | TAKES_TIME | TAKES_DIR | TAKES_QUIET |
+             TAKES_MEASURING,
     .options = options,
     .take = take,
     .run = run,

@@ -17,6 +17,21 @@ const char *outcome_word(int code)
     }
 }
 
+void outcome_read(const json_t *envelope, struct outcome *outcome)
+{
+    outcome->cases = json_integer_value(json_object_get(envelope, "cases"));
+    outcome->violations = json_integer_value(json_object_get(envelope, "violations"));
+    outcome->seconds = json_number_value(json_object_get(envelope, "seconds"));
+}
+
+void outcome_print(FILE *to, const char *step, int expected, const struct outcome *outcome)
+{
+    fprintf(to, "%-10s %10" JSON_INTEGER_FORMAT " %11" JSON_INTEGER_FORMAT "  %-9s %-8s %8.1f%s\n",
+            step, outcome->cases, outcome->violations, outcome_word(expected),
+            outcome_word(outcome->code), outcome->seconds,
+            outcome->code == expected ? "" : "  <- not as expected");
+}
+
 /* How much a code says about a step of which others are known. */
 static int weight(int code)
 {

@@ -4,6 +4,7 @@
 #define HARNESS_RUN_OUTCOME_H
 
 #include <jansson.h>
+#include <stdio.h>
 
 struct outcome {
     int code; /* it exited with; -1: it did not exit by itself */
@@ -13,6 +14,12 @@ struct outcome {
 
 /* "held", "caught", "not run" or "failed". */
 const char *outcome_word(int code);
+
+/* What the JSON of a part says; nothing where there is none. */
+void outcome_read(const json_t *envelope, struct outcome *outcome);
+
+/* Its line in the table of steps. */
+void outcome_print(FILE *to, const char *step, int expected, const struct outcome *outcome);
 
 /* Numbers add up; of two codes the one that says more stays. */
 void outcome_add(struct outcome *whole, const struct outcome *part);

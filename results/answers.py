@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import curves
 import figures
 import histograms
+from envelopes import Source, source_of
 from figures import grouped
 
 PAGES = (1, 4, 16, 64, 256)
@@ -40,12 +41,16 @@ class Answer:
     name: str  # of the section in the page
     question: str
     sentences: list
-    command: str
+    source: Source
     figures: list = field(default_factory=list)
     tables: list = field(default_factory=list)
     tables_shown: int = 0  # of the tables, those that are not folded away
     short: str = ""  # one line of the first table
     state: str = "plain"  # that line is "good", "bad" or "plain"; "missing": nothing was measured
+
+    @property
+    def command(self):
+        return self.source.command
 
     @property
     def is_main(self):
@@ -58,7 +63,7 @@ def bench_line(pattern):
 
 
 def not_run(name, question, command):
-    return Answer(name, question, ["Not run."], command, short="Not run.", state="missing")
+    return Answer(name, question, ["Not run."], Source(command), short="Not run.", state="missing")
 
 
 def significant(value, digits=3):
@@ -87,7 +92,7 @@ def allocation(benches):
              for family, points in families.items()}
     sentences = [allocation_sentence(points, nodes[family], fits[family])
                  for family, points in families.items()]
-    return Answer(name, question, sentences, benches.again("alloc_free/"),
+    return Answer(name, question, sentences, benches.source("alloc_free/"),
                   [time_figure(families, fits), nodes_figure(families, nodes)],
                   [allocation_table(families)])
 
@@ -186,7 +191,7 @@ def commit(benches):
                             for point in points] for strategy, points in strategies.items()}
     sentences = [commit_sentence(strategy, strategies[strategy], multiples[strategy])
                  for strategy in strategies]
-    return Answer(name, question, sentences, benches.again("commit/"),
+    return Answer(name, question, sentences, benches.source("commit/", "limit/"),
                   [latency_figure(strategies, limit), multiples_figure(multiples)],
                   [commit_table(strategies, multiples, limit)])
 
@@ -248,7 +253,7 @@ def waiting(envelopes):
              if wait["kind"] != "all"]  # that is what the runs say
     figures_of_kinds = [waits_figure(waits), *histogram_figure(waits)] if waits else []
     return Answer(name, question, [waiting_sentence(run) for run in runs],
-                  "\n".join(envelope.again() for envelope in chosen), figures_of_kinds,
+                  source_of(chosen), figures_of_kinds,
                   [rows_table("Waits of tmf procs", waits)] if waits else [])
 
 
@@ -296,7 +301,7 @@ def reading(benches):
                              "are in the table below.", "ns per begin and end")
     sentences = [f"{words(point).capitalize()}: {duration(point.median)}." for point in found]
     numbers = [(point.name, *times(point)) for point in found]
-    return Answer(name, question, sentences, benches.again("read/"),
+    return Answer(name, question, sentences, benches.source("read/"),
                   [Figure(drawing, f"Median of {found[0].runs} repetitions, lines from the "
                                    "smallest to the largest.")],
                   [Table("Per begin and end", ("benchmark", *TIMES), numbers)])

@@ -2,7 +2,7 @@
 """Several results of `tmf bench` as one list of benchmarks, each of which knows the line that
 measures it again."""
 import curves
-from envelopes import Malformed
+from envelopes import Malformed, source_of
 
 
 class Benches:
@@ -26,8 +26,7 @@ class Benches:
     def series(self, start):
         return curves.series(self.points, start)
 
-    def again(self, *starts):
-        """The lines that measure what begins so."""
-        return "\n".join(dict.fromkeys(
-            envelope.again() for envelope in self.envelopes
-            if any(row["run_name"].startswith(starts) for row in envelope.metrics["benchmarks"])))
+    def source(self, *starts):
+        """Of what begins so."""
+        return source_of([envelope for envelope in self.envelopes if any(
+            row["run_name"].startswith(starts) for row in envelope.metrics["benchmarks"])])

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import curves
 from answers import Answer, Table, duration, not_run, significant
+from envelopes import Source, source_of
 
 NAME, QUESTION = "change", "What changed since the last reference?"
 AGAIN = "tmf compare --revisions OLD NEW --json FILE"
@@ -41,10 +42,23 @@ def answer(loaded, benches, reference):
                 for row in counter_rows(reference.points[name], benches.points[name])]
     alike = machine(reference) == machine(benches)
     return Answer(NAME, QUESTION, sentences(changes if alike else [], counters, reference, alike),
-                  AGAIN, tables=[*([times_table(changes)] if alike else []),
+                  source(common, benches, reference), tables=[*([times_table(changes)] if alike else []),
                                  *([counters_table(counters)] if counters else [])],
                   tables_shown=0, short=short(changes if alike else [], counters),
                   state=state(changes if alike else [], counters))
+
+
+def source(common, benches, reference):
+    """Both measured again, each by its own revision; and the line that decides."""
+    sides = [each.source(*common) for each in (reference, benches)]
+    revisions = [revision(each) for each in (reference, benches)]
+    lines = dict.fromkeys(f"{side.command}  # at {of}" for side, of in zip(sides, revisions))
+    return Source("\n".join((*lines, f"tmf compare --revisions {' '.join(revisions)}")),
+                  tuple(dict.fromkeys(sides[0].disturbances + sides[1].disturbances)))
+
+
+def revision(benches):
+    return benches.envelopes[0].environment.get("revision", "unknown")
 
 
 # ---- what tmf compare has decided
@@ -57,7 +71,7 @@ def decided(compared, rows):
                   [(row["run_name"], number(row["estimate"]),
                     f"{number(row['low'])} to {number(row['high'])}", row["verdict"])
                    for row in rows])
-    return Answer(NAME, QUESTION, [text], "\n".join(each.again() for each in compared),
+    return Answer(NAME, QUESTION, [text], source_of(compared),
                   tables=[table], short=text, state="bad" if counts["slower"] else "good")
 
 
@@ -113,8 +127,7 @@ def state(changes, counters):
 
 
 def sentences(changes, counters, reference, alike):
-    revision = reference.envelopes[0].environment.get("revision", "unknown")
-    said = [f"The reference is revision {revision}. {short(changes, counters)}"]
+    said = [f"The reference is revision {revision(reference)}. {short(changes, counters)}"]
     if not alike:
         said.append("It was measured on another kind of machine, so its times are not compared.")
     said += [f"{change.name}: {significant(change.ratio.median)}\u00a0× the time of then."

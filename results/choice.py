@@ -71,7 +71,7 @@ def choice(benches):
         drawings.append(lost_figure(found))
     sentences = [sentence(found, blocks) for blocks in (FEW, MANY)]
     return Answer("choice", QUESTION, [text for text in sentences if text],
-                  benches.again(*FAMILIES), drawings, [kinds_table(found), peers_table(found)],
+                  benches.source(*FAMILIES), drawings, [kinds_table(found), peers_table(found)],
                   tables_shown=1, short=short(found))
 
 

@@ -40,6 +40,7 @@ def parse(arguments):
     parser.add_argument("--tolerance", type=float, default=5)
     parser.add_argument("--repetitions", type=int, default=64)
     parser.add_argument("--comparisons", type=int, default=200)
+    parser.add_argument("--time", type=float, help="seconds of measuring, not of building")
     parser.add_argument("--seed", type=int, default=1)
     return parser.parse_args(arguments)
 
@@ -89,11 +90,12 @@ def compare_revisions(options, tolerance):
     names = [name for name in old if name in new]
     if not names:
         raise envelopes.Malformed(f"no benchmark of both revisions matches {options.filter}")
+    pinned = interleaved.pin_alike(sides)
     turns = interleaved.Turns(*sides, names, options.seed)
-    found = looks.judge(turns, options.repetitions, tolerance,
-                        lambda done, count: tell(f"pair {done} of {count}"))
+    found = looks.judge(turns, options.repetitions, options.time, tolerance, tell)
     compared = [entry(name, found[name], *turns.rows[name]) for name in names]
-    return {"benchmarks": compared, "paired": True, **only(old, new)}
+    return {"benchmarks": compared, "paired": True, "pairs": turns.pairs, "pinned": pinned,
+            "commits": [side.commit for side in sides], **only(old, new)}
 
 
 def entry(name, ratio, old, new):

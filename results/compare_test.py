@@ -1,15 +1,21 @@
 # SPDX-License-Identifier: MIT
-"""The statistics on times made by hand, of which the truth is known; and compare.py on two results."""
+"""The statistics on times made by hand, of which the truth is known; turns of programs that only
+play; and compare.py on two results."""
+import contextlib
+import io
 import json
+import os
 import pathlib
 import subprocess
 import sys
 import tempfile
 import unittest
+import unittest.mock
 from xml.etree import ElementTree
 
 import numpy
 
+import interleaved
 import ratios
 
 HERE = pathlib.Path(__file__).parent
@@ -76,6 +82,55 @@ class Statistics(unittest.TestCase):
         vague = ratios.of_pairs(*pairs(numpy.random.default_rng(6), 1, noise=0.3), TOLERANCE)
         self.assertEqual(vague.verdict, ratios.UNKNOWN)
         self.assertGreater(vague.more, 0)
+
+
+class FakeSide:
+    """A program that takes a second of a clock of its own, and says which order it was given."""
+
+    def __init__(self, clock, variables=(), seconds=1):
+        self.clock, self.variables, self.seconds, self.seeds = clock, variables, seconds, []
+
+    def measure(self, names, _plan, seed):
+        self.clock[0] += self.seconds
+        self.seeds.append(seed)
+        return {name: {} for name in names}
+
+    def reads(self, variable):
+        return variable in self.variables
+
+
+class InTurns(unittest.TestCase):
+    def pairs_within(self, seconds):
+        clock = [100]
+        turns = interleaved.Turns(FakeSide(clock), FakeSide(clock), ["a"], 1)
+        with unittest.mock.patch("time.monotonic", lambda: clock[0]):
+            turns.until(100 + seconds)
+        return turns
+
+    def test_as_many_pairs_as_there_is_time_for_at_least_one(self):
+        for seconds, pairs in ((0, 1), (1, 1), (2, 1), (3.9, 1), (4, 2), (20, 10)):
+            self.assertEqual(self.pairs_within(seconds).pairs, pairs, seconds)
+
+    def test_both_have_one_order_which_is_another_in_each_pair(self):
+        old, new = self.pairs_within(20).sides
+        self.assertEqual(old.seeds, new.seeds)
+        self.assertEqual(len(set(old.seeds)), 10)
+
+    def test_pinned_are_both_or_none(self):
+        for variables, pinned in ((("TMF_BENCH_PIN",), True), ((), False)):
+            sides = [FakeSide([0], ("TMF_BENCH_PIN",)), FakeSide([0], variables)]
+            with unittest.mock.patch.dict(os.environ, TMF_BENCH_PIN="1,0"):
+                with contextlib.redirect_stderr(io.StringIO()) as said:
+                    self.assertEqual(interleaved.pin_alike(sides), pinned)
+                self.assertEqual("TMF_BENCH_PIN" in os.environ, pinned)
+                self.assertEqual("neither is pinned" in said.getvalue(), not pinned)
+
+    def test_the_warm_up_does_not_count(self):
+        plan = interleaved.Plan(repetitions=3)
+        rows = [{"repetitions": 4, "repetition_index": index} for index in range(4)]
+        own = [{"repetitions": 3, "repetition_index": index} for index in range(3)]
+        self.assertEqual([interleaved.is_warm_up(row, plan) for row in rows + own],
+                         [True] + 6 * [False])
 
 
 class Command(unittest.TestCase):

@@ -21,6 +21,9 @@ LISTS = {
 }
 
 
+SEEDED = ("kill", "error", "power", "threads", "procs", "mutants", "bench", "compare")
+
+
 class Malformed(Exception):
     """A file that is not what it should be; the text names the file and what is wrong with it."""
 
@@ -33,21 +36,42 @@ class Envelope:
     environment: dict
     cases: int
     violations: int
+    seed: int
     failures: tuple
     metrics: dict
     seconds: float
+    line: str  # that does it again, as the command says itself; "": it does not
+    disturbances: tuple  # what disturbed it: sentences
 
     def runs(self):
         return self.metrics.get("runs", [])
 
     def again(self):
-        """The line that measures this again; where it wrote its JSON is nobody's business."""
+        """The line that measures this again, seed and all; where it worked and where it wrote its
+        JSON is nobody's business."""
+        if self.line:
+            return self.line
         words, skip = ["tmf", self.command], False
         for word in self.arguments:
-            if not (skip or word.startswith("--json") or word in ("-j", "--quiet", "-q")):
+            if not (skip or word.startswith(("--json", "--dir")) or word in ("-j", "--quiet", "-q")):
                 words.append(word)
-            skip = word in ("--json", "-j")
+            skip = word in ("--json", "-j", "--dir")
+        if self.command in SEEDED and not any(word.startswith(("-s", "--seed")) for word in words):
+            words += ["--seed", str(self.seed)]
         return shlex.join(words)
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where numbers come from: the lines that give them again, and what disturbed the measuring."""
+    command: str
+    disturbances: tuple = ()
+
+
+def source_of(envelopes):
+    return Source("\n".join(dict.fromkeys(envelope.again() for envelope in envelopes)),
+                  tuple(dict.fromkeys(sentence for envelope in envelopes
+                                      for sentence in envelope.disturbances)))
 
 
 def load(path):
@@ -68,7 +92,9 @@ def load(path):
     found = {name: content[name] for name in FIELDS}
     found["arguments"] = tuple(content["arguments"])
     found["failures"] = tuple(content["failures"])
-    return Envelope(path=path, **found)
+    return Envelope(path=path, seed=content.get("seed", 1), line=content.get("again", ""),
+                    disturbances=tuple(each["what"] for each in content.get("disturbances", ())),
+                    **found)
 
 
 def check_list(path, content):

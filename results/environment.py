@@ -8,7 +8,11 @@ def flatten(environment, prefix=""):
         label = prefix + key.replace("_", " ")
         if isinstance(value, dict):
             yield from flatten(value, label + ": ")
-        elif key == "memlock_bytes" and value < 0:
+        elif isinstance(value, list):
+            yield label, ", ".join(f"{each:.2f}" for each in value)
+        elif isinstance(value, bool):
+            yield label, "yes" if value else "no"
+        elif prefix == "limits: " and value == -1:
             yield label, "unlimited"
         else:
             yield label, str(value)

@@ -15,6 +15,7 @@ def markdown(safe, answers, facts):
     for answer in (safe, *answers):
         parts.append(f"## {answer.question}\n")
         parts += [f"{sentence}\n" for sentence in answer.sentences]
+        parts += [f"Measured although {sentence}.\n" for sentence in answer.source.disturbances]
         parts.append(f"```\n{answer.command}\n```\n")
         parts += [table_in_markdown(table.caption, table.head, table.rows, table.strong)
                   for table in answer.tables]

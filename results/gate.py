@@ -24,6 +24,7 @@ def rates(program, scratch, seed, comparisons, tolerance, tell):
     for kind, per_cent in (("A/A", 0), ("delayed", PER_CENT)):
         sides = [interleaved.Side(program, folder_of(scratch, name), delayed(by))
                  for name, by in (("old", 0), ("new", per_cent))]
+        interleaved.pin_alike(sides)
         found[kind] = count(sides, names, seed, comparisons, tolerance,
                             lambda done, kind=kind: tell(f"{kind}: {done} of {comparisons}"))
     return found
@@ -44,7 +45,7 @@ def count(sides, names, seed, comparisons, tolerance, tell):
     estimates = []
     while len(estimates) < comparisons:
         turns = interleaved.Turns(*sides, names, f"{seed}:{len(estimates)}", PLAN)
-        for ratio in looks.judge(turns, REPETITIONS, tolerance).values():
+        for ratio in looks.judge(turns, REPETITIONS, None, tolerance).values():
             verdicts[ratio.verdict] += 1
             estimates.append(ratio.estimate)
         tell(len(estimates))

@@ -9,8 +9,11 @@ import pathlib
 import random
 import re
 import subprocess
+import sys
+import time
 from dataclasses import dataclass, field
 
+PIN = "TMF_BENCH_PIN"  # the cores to run on: harness/pinning.h
 WITHOUT_CALLS = ("alloc_free/", "trace/")  # judged by the processor's time: harness/bench_rows.c
 
 
@@ -24,6 +27,7 @@ class Side:
     program: pathlib.Path
     folder: pathlib.Path
     environment: dict = field(default_factory=dict)
+    commit: str = ""  # that it was built of
 
     def call(self, *options, seed=1):
         environment = dict(os.environ, TMF_BENCH_DIR=str(self.folder),
@@ -36,6 +40,10 @@ class Side:
             raise Failed(f"{self.program} ended with {done.returncode}: {done.stderr.strip()}")
         return done.stdout
 
+    def reads(self, variable):
+        """Does the program know this variable of the environment?"""
+        return variable.encode() in self.program.read_bytes()
+
     def names(self, pattern):
         """Of its benchmarks that match."""
         listed = self.call("--benchmark_list_tests=true", f"--benchmark_filter={pattern}")
@@ -45,7 +53,7 @@ class Side:
         """One process: of each benchmark the row of the median, with its counters."""
         out = self.folder / "run.json"
         self.call(f"--benchmark_filter=^({'|'.join(names)})$", f"--benchmark_out={out}",
-                  f"--benchmark_repetitions={plan.repetitions}",
+                  f"--benchmark_repetitions={plan.repetitions + 1}",  # the first is to warm up
                   f"--benchmark_min_time={plan.min_time}",
                   "--benchmark_enable_random_interleaving=true", seed=seed)
         with open(out, encoding="utf-8") as file:
@@ -53,8 +61,22 @@ class Side:
         for row in rows:
             if row.get("error_occurred"):
                 raise Failed(f"{row['run_name']}: {row['error_message']}")
-        return {name: median_row([row for row in rows if row["run_name"] == name])
+        kept = [row for row in rows if not is_warm_up(row, plan)]
+        return {name: median_row([row for row in kept if row["run_name"] == name])
                 for name in names}
+
+
+def is_warm_up(row, plan):
+    """One that runs as often as it says itself has its warm-up within (harness/bench_repetitions.h)."""
+    return row["repetitions"] == plan.repetitions + 1 and row["repetition_index"] == 0
+
+
+def pin_alike(sides):
+    """Pinned are both or none: a revision from before may not know how. Returns whether they are."""
+    if not all(side.reads(PIN) for side in sides) and os.environ.pop(PIN, None) is not None:
+        print("tmf compare: one of the revisions cannot pin its threads: neither is pinned",
+              file=sys.stderr)
+    return PIN in os.environ
 
 
 def median_row(rows):
@@ -87,7 +109,19 @@ class Turns:
         self.sides, self.names, self.plan = (old, new), names, plan
         self.random = random.Random(seed)
         self.rows = {name: ([], []) for name in names}
-        self.firsts = []
+        self.firsts, self.longest = [], 0
+
+    @property
+    def pairs(self):
+        return len(self.rows[self.names[0]][0])
+
+    def until(self, end, tell=lambda *_: None):
+        """As many as there is time for, the longest so far being the measure; at least one."""
+        while not self.pairs or time.monotonic() + self.longest <= end:
+            begun = time.monotonic()
+            self.pair()
+            self.longest = max(self.longest, time.monotonic() - begun)
+            tell(self.pairs, max(end - time.monotonic(), 0))
 
     def more(self, count, tell=lambda *_: None):
         for number in range(count):

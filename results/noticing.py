@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Would the harness notice? Seeded bugs by fault model, as `tmf mutants` has found them."""
 from answers import Answer, Table, not_run, shown
+from envelopes import source_of
 
 NAME, QUESTION = "noticing", "Would the harness notice?"
 AGAIN = "tmf mutants --all-models --json FILE"
@@ -12,7 +13,7 @@ def answer(envelopes):
     if found is None or not found.metrics.get("mutants"):
         return not_run(NAME, QUESTION, AGAIN)
     mutants = found.metrics["mutants"]
-    return Answer(NAME, QUESTION, sentences(mutants), found.again(),
+    return Answer(NAME, QUESTION, sentences(mutants), source_of([found]),
                   tables=[totals(found), matrix(mutants)], tables_shown=1)
 
 

@@ -104,7 +104,7 @@ def answer(benches):
               if verdict(ratio(race, peer)) == "peer"]
     ties = sum(verdict(ratio(race, peer)) == "tie" for race in found for peer in race.peers)
     duels = sum(len(race.peers) for race in found)
-    return Answer(NAME, QUESTION, sentences(found, losses), benches.again("engine/"),
+    return Answer(NAME, QUESTION, sentences(found, losses), benches.source("engine/"),
                   drawings(found), [*(race_table(found, what) for what in kinds(found)),
                                     numbers_table(benches)], tables_shown=len(kinds(found)),
                   short=short(duels, ties, losses), state="bad" if losses else "good")

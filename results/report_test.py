@@ -19,6 +19,10 @@ HERE = pathlib.Path(__file__).parent
 FIXTURES = HERE / "fixtures"
 
 
+def section_of(text, name):
+    return re.search(rf'<section id="{name}".*?</section>', text, re.DOTALL)[0]
+
+
 class Page(HTMLParser):
     """The cells of every table, by its caption; ids; and what the page refers to."""
 
@@ -73,11 +77,13 @@ def fixture(name):
     return json.loads((FIXTURES / f"{name}.json").read_text(encoding="utf-8"))
 
 
-def report_of(content):
-    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
-        file.write(content if isinstance(content, str) else json.dumps(content))
-        file.flush()
-        return report(file.name)
+def report_of(*contents):
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [pathlib.Path(folder, f"{number}.json") for number in range(len(contents))]
+        for path, content in zip(paths, contents):
+            path.write_text(content if isinstance(content, str) else json.dumps(content),
+                            encoding="utf-8")
+        return report(*paths)
 
 
 def medians_of(name):
@@ -287,8 +293,38 @@ class ReportTest(unittest.TestCase):
             self.assertIn(label, text)
         self.assertNotIn("readers hold", text)
 
-    def test_again_leaves_out_where_the_json_went(self):
-        self.assertIn("<code>tmf bench --repetitions 3 --min-time 0.05</code>", self.page("bench"))
+    def test_again_leaves_out_where_it_was_and_has_the_seed(self):
+        bench = fixture("bench") | {"seed": 7}
+        bench["arguments"] += ["--dir", "/gone/tmf-1", "--quiet"]
+        self.assertIn("<code>tmf bench --repetitions 3 --min-time 0.05 --seed 7</code>",
+                      report_of(bench)[1])
+        bench["arguments"] += ["--seed", "7"]
+        self.assertNotIn("--seed 7 --seed 7", report_of(bench)[1])
+
+    def test_again_is_what_the_command_says(self):
+        line = "tmf bench --filter . --repetitions 3 --min-time 0.05 --seed 1 --durability sync"
+        text = report_of(fixture("bench") | {"again": line})[1]
+        for section in ("choice", "allocation", "commit", "reading"):
+            self.assertIn(f"<code>{line}</code>", section_of(text, section))
+
+    def test_every_section_with_figures_or_tables_has_its_line(self):
+        names = ("bench", "engine", "strategy", "kill", "procs", "mutants", "judgement")
+        loaded = [fixture(name) for name in names]
+        for number, envelope in enumerate(loaded):
+            envelope["again"] = f"tmf line-{number}"
+        text = report_of(*loaded)[1]
+        for name in re.findall(r'<section id="([^"]+)"', text):
+            section = section_of(text, name)
+            if name not in ("short", "environment") and ("<figure" in section or "<table" in section):
+                self.assertRegex(section, r"<code>tmf line-\d", name)
+
+    def test_what_disturbed_stands_beside_the_figures_of_that_run_alone(self):
+        disturbed = fixture("bench") | {"disturbances": [{"name": "folder", "what": "it is on tmpfs"}]}
+        text = report_of(disturbed, fixture("procs"))[1]
+        for section, count in (("reading", 1), ("commit", 1), ("waiting", 0), ("verdicts", 0)):
+            self.assertEqual(section_of(text, section).count("it is on tmpfs"), count, section)
+        self.assertIn("measured while disturbed", section_of(text, "short"))
+        self.assertNotIn("disturbed", section_of(self.page("bench"), "reading"))
 
     def test_cost_is_multiples_of_the_limit_of_the_same_run(self):
         medians = medians_of("strategy")

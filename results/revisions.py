@@ -37,4 +37,4 @@ def side(source, revision, folder, tell):
     for words in (["cmake", "--preset", "release", "-S", str(tree)],
                   ["cmake", "--build", str(tree / "build/release"), "--target", "tmf_bench"]):
         run(words, f"{revision} does not build", Unbuilt)
-    return interleaved.Side(tree / "build/release/bench/tmf_bench", work)
+    return interleaved.Side(tree / "build/release/bench/tmf_bench", work, commit=commit)

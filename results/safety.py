@@ -2,6 +2,7 @@
 """Is it safe? The verdicts in a sentence, and as an answer like the others."""
 import verdicts
 from answers import Answer, Table
+from envelopes import Source, source_of
 
 QUESTION = "Is it safe?"
 AGAIN = "tmf run --out DIR"
@@ -55,8 +56,8 @@ def shown(verdict):
 def as_answer(envelopes):
     """For formats that have no template of their own."""
     found = verdicts.table(envelopes)
-    again = [envelope.again() for envelope in envelopes if envelope.command in verdicts.MODELS]
+    campaigns = [envelope for envelope in envelopes if envelope.command in verdicts.MODELS]
     rows = [(strategy, *map(shown, by_model.values())) for strategy, by_model in found.items()]
     tables = [Table("Strategy by fault model", ("strategy", *verdicts.MODELS), rows)] if rows else []
-    return Answer("verdicts", QUESTION, [short(envelopes)], "\n".join(again) or AGAIN,
+    return Answer("verdicts", QUESTION, [short(envelopes)], source_of(campaigns) if campaigns else Source(AGAIN),
                   tables=tables, short=short(envelopes), state=state(envelopes))

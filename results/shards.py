@@ -31,7 +31,8 @@ def merged(envelopes):
     parts = defaultdict(list)
     for number, envelope in enumerate(envelopes):
         words, shard = split(envelope.arguments)
-        whole = envelope.command != "power" or shard is None
+        whole = envelope.command != "power" or shard is None or envelope.line
+        shard = None if whole else shard
         parts[number if whole else words].append((shard, envelope))
     return [join(words, group) if len(group) > 1 or group[0][0] and group[0][1].command == "power"
             else group[0][1] for words, group in parts.items()]

@@ -49,7 +49,7 @@ def answer(benches):
     first, *others = multiple_tables(study)
     shown = [first, *crossing_tables(crossings)[:1]]
     return Answer(NAME, QUESTION, [short(usual, limit), *crossing_sentences(crossings)],
-                  benches.again("strategy/"), drawings(study, usual, limit),
+                  benches.source("strategy/"), drawings(study, usual, limit),
                   [*shown, *others, *crossing_tables(crossings)[1:], *number_tables(study)],
                   tables_shown=len(shown), short=short(usual, limit))
 
