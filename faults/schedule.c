@@ -214,9 +214,26 @@ static void count_step(unsigned what)
         kill(getpid(), SIGKILL);
 }
 
+static const char *what_name(unsigned what)
+{
+    static const char *const names[] = {"taking a mutex", "a yield"};
+    if (what >= SCHEDULE_POINT)
+        return faults_point_at(what - SCHEDULE_POINT)->name;
+    return what < SCHEDULE_OTHER ? names[what] : "a step of its own";
+}
+
+static void tell_step(const char *where)
+{
+    if (world->plan->on_step)
+        world->plan->on_step(where);
+}
+
 void schedule_step(unsigned what)
 {
-    if (!me || (what >= SCHEDULE_POINT && world->plan->coarse))
+    if (!me)
+        return;
+    tell_step(what_name(what));
+    if (what >= SCHEDULE_POINT && world->plan->coarse)
         return;
     count_step(what);
     give_turn(what == SCHEDULE_YIELD);
@@ -230,6 +247,7 @@ static void on_point(size_t point)
 bool schedule_wait(const void *thing, uint64_t until_ns)
 {
     struct thread *self = &world->threads[me - 1];
+    tell_step("a wait");
     self->state = WAITING;
     self->thing = thing;
     self->until_ns = until_ns;
@@ -325,6 +343,7 @@ void schedule_join(unsigned thread)
 
 void schedule_leave(void)
 {
+    tell_step("the end");
     world->threads[me - 1].state = LEFT;
     unsigned next = next_turn(false);
     me = 0;
@@ -350,14 +369,6 @@ bool schedule_takes_part(void)
 }
 
 /* ---- for people */
-
-static const char *what_name(unsigned what)
-{
-    static const char *const names[] = {"taking a mutex", "a yield"};
-    if (what >= SCHEDULE_POINT)
-        return faults_point_at(what - SCHEDULE_POINT)->name;
-    return what < SCHEDULE_OTHER ? names[what] : "a step of its own";
-}
 
 void schedule_tell(char *to, size_t size)
 {
