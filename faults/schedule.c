@@ -42,7 +42,8 @@ static struct world {
     unsigned count, current;
     unsigned what[SCHEDULE_THREADS_MAX]; /* the step that each is about to make */
     uint64_t now_ns;
-    int64_t lowest; /* priority */
+    int64_t lowest;  /* priority */
+    uint64_t deadly; /* steps that count for plan->dies_at */
     uint64_t changes_at[SCHEDULE_DEPTH_MAX];
     struct change changes[CHANGES_KEPT];
     uint64_t change_count;
@@ -194,6 +195,14 @@ static void give_turn(bool gives_way)
     await_turn(&world->threads[self]);
 }
 
+static bool is_deadly(unsigned what)
+{
+    const struct schedule_plan *plan = world->plan;
+    if (plan->dies_before && plan->dies_before != what)
+        return false;
+    return ++world->deadly == plan->dies_at;
+}
+
 static void count_step(unsigned what)
 {
     struct schedule_outcome *out = &world->outcome;
@@ -210,7 +219,7 @@ static void count_step(unsigned what)
     }
     if (what == SCHEDULE_YIELD)
         self->priority = --world->lowest;
-    if (out->steps == plan->dies_at)
+    if (is_deadly(what))
         kill(getpid(), SIGKILL);
 }
 
@@ -307,6 +316,7 @@ void schedule_begin(const struct schedule_plan *plan, unsigned threads)
     world->current = 0;
     world->now_ns = STEP_NS;
     world->lowest = 0;
+    world->deadly = 0;
     world->change_count = 0;
     world->outcome.steps = world->outcome.hash = world->outcome.decision_count = 0;
     world->outcome.diverged = false;
