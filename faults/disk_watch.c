@@ -127,16 +127,20 @@ static uint32_t add_file(const char *path)
     return watch->file_count++;
 }
 
-/* Whoever may store into a file has opened it. */
-static void view(int fd, uint32_t number)
+/* Whoever may store into a file has opened it. A mapping keeps its open file, and the locks of
+ * that, so it has one of its own. */
+static void view(const char *path, uint32_t number)
 {
     if (number >= DISK_FILES || own.views[number])
         return;
-    void *all = mmap(NULL, DISK_FILE_BYTES, PROT_READ, MAP_SHARED, fd, 0);
+    int fd = tmf_io_system.open(path, O_RDONLY | O_CLOEXEC, 0);
+    void *all = fd < 0 ? MAP_FAILED : mmap(NULL, DISK_FILE_BYTES, PROT_READ, MAP_SHARED, fd, 0);
     if (all == MAP_FAILED)
         watch->events->is_full = true;
     else
         own.views[number] = all;
+    if (fd >= 0)
+        (void)tmf_io_system.close(fd);
 }
 
 static uint32_t number_for(const char *path, int flags)
@@ -158,7 +162,7 @@ static int watch_open(const char *path, int flags, mode_t mode)
     int error = errno;
     if (fd >= 0 && fd < DESCRIPTORS) {
         own.descriptors[fd] = number_for(path, flags);
-        view(fd, own.descriptors[fd]);
+        view(path, own.descriptors[fd]);
     }
     disk_watch_step("open");
     errno = error;

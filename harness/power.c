@@ -36,8 +36,7 @@ static struct power_settings chosen = {.transactions = TRANSACTIONS,
                                        .tear = DISK_SECTOR,
                                        .model = DISK_POSIX,
                                        .depth = DEPTH,
-                                       .images = IMAGES,
-                                       .procs = {.schedule = 1}};
+                                       .images = IMAGES};
 static unsigned processes; /* 0: nothing was said about them */
 static uint64_t schedules; /* 0: nobody said how many */
 static const struct faults_mutant *mutant;
@@ -66,7 +65,8 @@ static const struct argp_option options[] = {
      "that live over one storage, from 1 to 16, half of them readers (1)", 0},
     {"mixed", KEY_MIXED, NULL, 0,
      "the processes (3) take the strategies in turn, from that of the row on", 0},
-    {"schedule", KEY_SCHEDULE, "SEED", 0, "that leads the first life of processes (3) (1)", 0},
+    {"schedule", KEY_SCHEDULE, "SEED", 0,
+     "that leads the first life of processes (3) (that of --seed)", 0},
     {"schedules", KEY_SCHEDULES, "NUMBER", 0,
      "so many seeds from there on, a life each; in every other one a process dies (as there is "
      "time, or 4)",
@@ -351,6 +351,11 @@ static uint64_t count_lives(double seconds)
     return seconds < LIFE_SECONDS ? 1 : (uint64_t)(seconds / LIFE_SECONDS);
 }
 
+static uint64_t first_schedule(const struct arguments *arguments)
+{
+    return chosen.procs.schedule ? chosen.procs.schedule : arguments->seed;
+}
+
 static void run_life(struct session *session)
 {
     faults_points_reset();
@@ -384,7 +389,7 @@ static void run_one(struct session *session, const struct workload_place *place,
         settings->cases += arguments->cases > settings->cases * count * lives;
         double left = (until - result_seconds(session->result)) / (double)(lives - life);
         settings->seconds = total <= 0 ? 0 : left > 0.05 ? left : 0.05;
-        settings->procs.schedule += life;
+        settings->procs.schedule = first_schedule(arguments) + life;
         settings->procs.may_die = settings->procs.schedule % 2 == 0;
         run_life(session);
         if (settings->until_first && session->row.counts.violations)

@@ -60,6 +60,8 @@ bool power_open(struct power_life *life, size_t size, uint64_t k, tmf_storage **
     struct workload_place place = *life->place;
     place.size = size;
     int error = workload_create(&place, life->path, out);
+    if (error == TMF_EWRONGSIZE) /* another process has made it larger already */
+        error = workload_open(&place, life->path, out);
     if (error)
         return power_failed(life, "opening before transaction", k, error);
     struct claim now = power_known(life);

@@ -269,7 +269,7 @@ static bool measure(const struct workload_place *place, uint64_t transactions, c
     faults_points_reset();
     struct power_recording recording = {.events = &shared->events, .claims = &shared->claims};
     bool lived = power_live(place, transactions, procs, folder, &recording, what);
-    procs->length = schedule_outcome()->steps;
+    procs->length = lived ? schedule_outcome()->steps : 0;
     disk_events_free(&shared->events);
     return lived;
 }
