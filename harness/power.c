@@ -66,10 +66,10 @@ static const struct argp_option options[] = {
     {"mixed", KEY_MIXED, NULL, 0,
      "the processes (3) take the strategies in turn, from that of the row on", 0},
     {"schedule", KEY_SCHEDULE, "SEED", 0,
-     "that leads the first life of processes (3) (that of --seed)", 0},
+     "that leads the first life of processes (3) (twice --seed)", 0},
     {"schedules", KEY_SCHEDULES, "NUMBER", 0,
-     "so many seeds from there on, a life each; in every other one a process dies (as there is "
-     "time, or 4)",
+     "so many seeds from there on, a life each; with even ones a process dies (as there is time, "
+     "or 4)",
      0},
     {"mutant", KEY_MUTANT, "NAME", 0, "wakes a bug of `tmf list mutants`, or $TMF_MUTANT", 0},
     {0},
@@ -339,21 +339,23 @@ static void print_row(FILE *to, const struct session *session)
 
 /* ---- the session */
 
-/* How many lives a row has: of processes as many as there is time for. */
-static uint64_t count_lives(double seconds)
+/* How many lives a row has: of processes as many as there is time for, where time is what bounds
+ * it. */
+static uint64_t count_lives(bool is_timed, double seconds)
 {
     if (!chosen.procs.count)
         return 1;
     if (schedules)
         return schedules;
-    if (seconds <= 0)
+    if (!is_timed)
         return SCHEDULES;
-    return seconds < LIFE_SECONDS ? 1 : (uint64_t)(seconds / LIFE_SECONDS);
+    return seconds < 2 * LIFE_SECONDS ? 1 : (uint64_t)(seconds / LIFE_SECONDS);
 }
 
+/* An even one: in a single life somebody dies. */
 static uint64_t first_schedule(const struct arguments *arguments)
 {
-    return chosen.procs.schedule ? chosen.procs.schedule : arguments->seed;
+    return chosen.procs.schedule ? chosen.procs.schedule : 2 * arguments->seed;
 }
 
 static void run_life(struct session *session)
@@ -377,7 +379,7 @@ static void run_one(struct session *session, const struct workload_place *place,
     struct power_settings *settings = &session->campaign.settings;
     double total = arguments->time_seconds;
     double until = total * (double)(n + 1) / (double)count;
-    uint64_t lives = count_lives(until - result_seconds(session->result));
+    uint64_t lives = count_lives(total > 0, until - result_seconds(session->result));
     session->row = (struct row){.lives = 0};
     for (uint64_t life = 0; life < lives; life++) {
         *settings = chosen;

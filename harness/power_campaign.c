@@ -17,6 +17,7 @@
 #include "harness/progress.h"
 
 #define HANG_SECONDS  10 /* without any progress; a recovery takes some 100 us */
+#define LIFE_SECONDS  60 /* for a life: processes that a schedule leads wait for each other */
 #define LIFE_FOLDER   "life"
 #define PLAN_FOLDER   "plan"
 #define SHRINK_IMAGES 64    /* of a state, in looking for a shorter life; */
@@ -33,29 +34,30 @@ struct job {
 
 /* ---- in the child */
 
-/* Seconds without any progress. One that is stopped for an hour is told of one second. */
-static volatile sig_atomic_t idle_seconds;
+/* Seconds that are left for any progress. One that is stopped for an hour is told of one second. */
+static volatile sig_atomic_t left_seconds;
 
 static void on_second(int signal)
 {
-    if (++idle_seconds < HANG_SECONDS)
+    if (--left_seconds > 0)
         return;
     struct sigaction ends = {.sa_handler = SIG_DFL};
     (void)sigaction(signal, &ends, NULL);
     (void)raise(signal);
 }
 
+static void allow(int seconds)
+{
+    left_seconds = seconds;
+}
+
 static void start_clock(void)
 {
+    allow(LIFE_SECONDS);
     struct sigaction counts = {.sa_handler = on_second, .sa_flags = SA_RESTART};
     struct itimerval second = {.it_interval.tv_sec = 1, .it_value.tv_sec = 1};
     (void)sigaction(SIGALRM, &counts, NULL);
     (void)setitimer(ITIMER_REAL, &second, NULL);
-}
-
-static void go_on(void)
-{
-    idle_seconds = 0;
 }
 
 static bool make_folder(const struct power_campaign *campaign, const char *name,
@@ -123,7 +125,7 @@ static void write_report(struct power_campaign *campaign, const struct power_set
 {
     struct power_board *board = campaign->board;
     struct power_report *report = &board->reports[board->report_count];
-    go_on();
+    allow(HANG_SECONDS);
     power_shrink(explorer, failures);
     power_tell(explorer, failures, report->what);
     power_case_format_failures(explorer, settings, failures, campaign->mutant, report->name);
@@ -155,14 +157,14 @@ static bool find_violation(struct shrink *shrink, bool tells)
     struct power_failures where = {0};
     struct power_counts counts;
     struct difference what;
-    go_on();
+    allow(LIFE_SECONDS);
     if (!plan(shrink->campaign, &shrink->shorter, &what))
         return false;
     struct power_explorer *explorer =
         new_explorer(shrink->campaign, &shrink->shorter, &where, &what);
     if (!explorer)
         return false;
-    go_on();
+    allow(HANG_SECONDS);
     shrink->failures->count = 0;
     power_explore(explorer, keep_first, NULL, shrink->failures, &counts);
     bool found = shrink->failures->count > 0;
@@ -239,7 +241,7 @@ static void show_progress(void *context, const struct power_counts *counts)
 {
     const struct job *job = context;
     const struct workload_place *place = &job->campaign->settings.place;
-    go_on();
+    allow(HANG_SECONDS);
     job->campaign->board->counts = *counts;
     progress_show("power %s %s: %" PRIu64 " images, %" PRIu64 " violations, %.0f s",
                   place->strategy, place->workload->name, counts->executed, counts->violations,
@@ -270,6 +272,7 @@ static struct power_explorer *begin(struct power_campaign *campaign,
     struct power_explorer *explorer =
         new_explorer(campaign, settings, &board->failures, &board->what);
     board->lived = explorer != NULL;
+    allow(HANG_SECONDS);
     return explorer;
 }
 
