@@ -331,8 +331,8 @@ static void print_row(FILE *to, const struct session *session)
             images_per_second(counts), counts->violations,
             strategy_survives(settings->place.strategy) == TMF_SURVIVES_POWER ? "none" : "some");
     if (settings->procs.count)
-        fprintf(to, "; %" PRIu64 " lives of %u processes, %" PRIu64 " with a death",
-                session->row.lives, settings->procs.count, session->row.deaths);
+        fprintf(to, "; %u processes, lives: %" PRIu64 ", with a death: %" PRIu64,
+                settings->procs.count, session->row.lives, session->row.deaths);
     fprintf(to, "\n");
     fflush(to);
 }
@@ -542,7 +542,9 @@ const struct command command_power = {
         "and a torn write allow: all of them while they are few, the extremes and a sample by "
         "seed beyond --images. Each image is recovered in memory and judged; some recoveries "
         "are cut off by another failure. Strategies that say that they do not survive this must "
-        "fail, all others must hold. Without --time, --cases and --shard it takes 20 seconds; "
+        "fail, all others must hold. A life may be that of several processes, which a schedule "
+        "leads: their disk has one order of events. Without --time, --cases and --shard it takes "
+        "20 seconds; "
         "with --shard alone it takes what it takes, and the parts add up.",
     .takes = TAKES_CAMPAIGN,
     .options = options,
