@@ -5,19 +5,19 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <malloc.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/time.h>
+#include <unistd.h>
 
 #include "faults/memory_fs.h"
 #include "faults/points.h"
 #include "harness/power_procs.h"
 #include "harness/progress.h"
 
-#define HANG_SECONDS  10 /* without any progress; a recovery takes some 100 us */
-#define LIFE_SECONDS  60 /* for a life: processes that a schedule leads wait for each other */
+#define HANG_SECONDS  10  /* of work without any progress; a recovery takes some 100 us, */
+#define IDLE_SECONDS  300 /* and of no work */
 #define LIFE_FOLDER   "life"
 #define PLAN_FOLDER   "plan"
 #define SHRINK_IMAGES 64    /* of a state, in looking for a shorter life; */
@@ -34,30 +34,13 @@ struct job {
 
 /* ---- in the child */
 
-/* Seconds that are left for any progress. One that is stopped for an hour is told of one second. */
-static volatile sig_atomic_t left_seconds;
-
-static void on_second(int signal)
+/* Until the next progress. The processor's time tells a hang, whoever else uses the machine or
+ * stops us; where nothing runs at all, the clock. */
+static void go_on(void)
 {
-    if (--left_seconds > 0)
-        return;
-    struct sigaction ends = {.sa_handler = SIG_DFL};
-    (void)sigaction(signal, &ends, NULL);
-    (void)raise(signal);
-}
-
-static void allow(int seconds)
-{
-    left_seconds = seconds;
-}
-
-static void start_clock(void)
-{
-    allow(LIFE_SECONDS);
-    struct sigaction counts = {.sa_handler = on_second, .sa_flags = SA_RESTART};
-    struct itimerval second = {.it_interval.tv_sec = 1, .it_value.tv_sec = 1};
-    (void)sigaction(SIGALRM, &counts, NULL);
-    (void)setitimer(ITIMER_REAL, &second, NULL);
+    struct itimerval busy = {.it_value.tv_sec = HANG_SECONDS};
+    (void)setitimer(ITIMER_PROF, &busy, NULL);
+    alarm(IDLE_SECONDS);
 }
 
 static bool make_folder(const struct power_campaign *campaign, const char *name,
@@ -98,7 +81,7 @@ static void keep_memory(void)
 
 static bool start(struct power_campaign *campaign)
 {
-    start_clock();
+    go_on();
     keep_memory();
     if (campaign->mutant)
         faults_mutant_wake(campaign->mutant);
@@ -125,7 +108,7 @@ static void write_report(struct power_campaign *campaign, const struct power_set
 {
     struct power_board *board = campaign->board;
     struct power_report *report = &board->reports[board->report_count];
-    allow(HANG_SECONDS);
+    go_on();
     power_shrink(explorer, failures);
     power_tell(explorer, failures, report->what);
     power_case_format_failures(explorer, settings, failures, campaign->mutant, report->name);
@@ -157,14 +140,14 @@ static bool find_violation(struct shrink *shrink, bool tells)
     struct power_failures where = {0};
     struct power_counts counts;
     struct difference what;
-    allow(LIFE_SECONDS);
+    go_on();
     if (!plan(shrink->campaign, &shrink->shorter, &what))
         return false;
     struct power_explorer *explorer =
         new_explorer(shrink->campaign, &shrink->shorter, &where, &what);
     if (!explorer)
         return false;
-    allow(HANG_SECONDS);
+    go_on();
     shrink->failures->count = 0;
     power_explore(explorer, keep_first, NULL, shrink->failures, &counts);
     bool found = shrink->failures->count > 0;
@@ -241,7 +224,7 @@ static void show_progress(void *context, const struct power_counts *counts)
 {
     const struct job *job = context;
     const struct workload_place *place = &job->campaign->settings.place;
-    allow(HANG_SECONDS);
+    go_on();
     job->campaign->board->counts = *counts;
     progress_show("power %s %s: %" PRIu64 " images, %" PRIu64 " violations, %.0f s",
                   place->strategy, place->workload->name, counts->executed, counts->violations,
@@ -272,7 +255,7 @@ static struct power_explorer *begin(struct power_campaign *campaign,
     struct power_explorer *explorer =
         new_explorer(campaign, settings, &board->failures, &board->what);
     board->lived = explorer != NULL;
-    allow(HANG_SECONDS);
+    go_on();
     return explorer;
 }
 
@@ -348,7 +331,7 @@ static void report_death(struct job *job, const struct child_end *end)
     char how[128];
     if (board->report_count == 0) {
         power_case_format(&job->campaign->settings, report->name);
-        (void)child_run(name_image, job, HANG_SECONDS, &other);
+        (void)child_run(name_image, job, IDLE_SECONDS, &other);
     }
     board->report_count = 1;
     child_explain(end, how, sizeof(how));
