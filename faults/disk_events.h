@@ -4,6 +4,9 @@
  * disk (sim_disk.h) is shown afterwards, event by event. Kept in one piece of memory that is mapped
  * once, so a recording can be made in a signal handler, and is thrown away at once.
  *
+ * That memory is shared with children forked later; where struct disk_events is too, and one of
+ * them goes on at a time, all record into it, and their events have one order.
+ *
  * Events of one system call have the same time. Files are numbers, given in the order in which
  * files are made; names are numbers too, of the last parts of paths.
  */
@@ -37,6 +40,7 @@ struct disk_event {
     uint64_t time;     /* from 1 */
     uint64_t mark;     /* what the one who records said last, see disk_events_mark() */
     const char *where; /* the call, or for a store the last step before */
+    uint32_t process;  /* that made it, from 1; 0: there is but one */
 };
 
 struct disk_events {

@@ -3,66 +3,90 @@
 #include "faults/disk_watch.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 
+#include "faults/io_points.h"
 #include "faults/points.h"
+#include "faults/schedule.h"
 #include "faults/sim_disk.h"
 #include "txn/io.h"
 
 #define DESCRIPTORS 1024
 #define NOT_OURS    UINT32_MAX
 #define THE_FOLDER  (UINT32_MAX - 1)
+#define SEEN_BYTES  (DISK_FILES * DISK_FILE_BYTES)
 
+/* What is known of a file, by all who are recorded. */
 struct watched {
-    unsigned char *view; /* of the file itself, DISK_FILE_BYTES */
-    unsigned char *seen; /* what it held at the last step */
     uint64_t size;
     bool is_shared; /* it was mapped, and may change by stores */
 };
 
-static struct {
+/* In memory that is shared with children. */
+struct common {
     struct disk_events *events;
+    unsigned char *seen; /* what each file held at the last step, DISK_FILE_BYTES of each */
     char folder[256];
-    uint32_t descriptors[DESCRIPTORS]; /* files */
-    uint32_t names[DISK_NAMES];        /* files */
+    uint32_t names[DISK_NAMES]; /* files */
     struct watched files[DISK_FILES];
     uint32_t file_count;
     uint64_t steps, seed, draws;
+};
+static struct common *watch;
+
+/* Of this process. */
+static struct {
+    uint32_t number;
+    uint32_t descriptors[DESCRIPTORS]; /* files */
+    unsigned char *views[DISK_FILES];  /* of the files themselves, those that it has opened */
     const char *where;
-} watch;
+} own;
 
 static const struct tmf_io watching;
 
+static void add(struct disk_event event)
+{
+    event.process = own.number;
+    disk_events_add(watch->events, &event);
+}
+
 /* ---- stores */
+
+static unsigned char *seen_of(uint32_t number)
+{
+    return watch->seen + number * DISK_FILE_BYTES;
+}
 
 static void note_store(uint32_t number, uint64_t at)
 {
-    struct watched *file = &watch.files[number];
-    uint64_t size = file->size - at < DISK_PAGE ? file->size - at : DISK_PAGE;
-    if (memcmp(file->view + at, file->seen + at, size) == 0)
+    unsigned char *seen = seen_of(number) + at;
+    const unsigned char *now = own.views[number] + at;
+    uint64_t left = watch->files[number].size - at;
+    uint64_t size = left < DISK_PAGE ? left : DISK_PAGE;
+    if (memcmp(now, seen, size) == 0)
         return;
-    memcpy(file->seen + at, file->view + at, size);
-    disk_events_tick(watch.events);
-    disk_events_add(watch.events, &(struct disk_event){.kind = DISK_WRITE,
-                                                       .file = number,
-                                                       .at = at,
-                                                       .size = size,
-                                                       .bytes = file->seen + at,
-                                                       .is_store = true,
-                                                       .where = watch.where});
+    memcpy(seen, now, size);
+    disk_events_tick(watch->events);
+    add((struct disk_event){.kind = DISK_WRITE,
+                            .file = number,
+                            .at = at,
+                            .size = size,
+                            .bytes = seen,
+                            .is_store = true,
+                            .where = own.where});
 }
 
 void disk_watch_step(const char *where)
 {
-    watch.steps++;
-    for (uint32_t number = 0; number < watch.file_count; number++) {
-        const struct watched *file = &watch.files[number];
-        for (uint64_t at = 0; file->is_shared && at < file->size; at += DISK_PAGE)
+    watch->steps++;
+    for (uint32_t number = 0; number < watch->file_count; number++) {
+        const struct watched *file = &watch->files[number];
+        bool may_change = file->is_shared && own.views[number];
+        for (uint64_t at = 0; may_change && at < file->size; at += DISK_PAGE)
             note_store(number, at);
     }
-    watch.where = where;
+    own.where = where;
 }
 
 static void step_at_point(size_t n)
@@ -74,43 +98,61 @@ static void step_at_point(size_t n)
 
 static uint32_t file_of(int fd)
 {
-    return fd >= 0 && fd < DESCRIPTORS ? watch.descriptors[fd] : NOT_OURS;
+    return fd >= 0 && fd < DESCRIPTORS ? own.descriptors[fd] : NOT_OURS;
 }
 
 static bool is_inside(const char *path)
 {
-    size_t length = strlen(watch.folder);
-    return strncmp(path, watch.folder, length) == 0 && path[length] == '/';
+    size_t length = strlen(watch->folder);
+    return strncmp(path, watch->folder, length) == 0 && path[length] == '/';
 }
 
 static void name_it(const char *path, uint32_t file)
 {
-    uint32_t name = disk_events_name(watch.events, path);
+    uint32_t name = disk_events_name(watch->events, path);
     if (name == DISK_NAMES)
         return;
-    watch.names[name] = file;
-    disk_events_add(
-        watch.events,
-        &(struct disk_event){.kind = DISK_NAME, .name = name, .file = file, .where = watch.where});
+    watch->names[name] = file;
+    add((struct disk_event){.kind = DISK_NAME, .name = name, .file = file, .where = own.where});
 }
 
-static uint32_t add_file(int fd, const char *path)
+static uint32_t add_file(const char *path)
 {
-    if (watch.file_count == DISK_FILES) {
-        watch.events->is_full = true;
+    if (watch->file_count == DISK_FILES) {
+        watch->events->is_full = true;
         return NOT_OURS;
     }
-    struct watched *file = &watch.files[watch.file_count];
-    file->view = mmap(NULL, DISK_FILE_BYTES, PROT_READ, MAP_SHARED, fd, 0);
-    file->seen = mmap(NULL, DISK_FILE_BYTES, PROT_READ | PROT_WRITE,
-                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (file->view == MAP_FAILED || file->seen == MAP_FAILED) {
-        watch.events->is_full = true;
+    disk_events_tick(watch->events);
+    name_it(path, watch->file_count);
+    return watch->file_count++;
+}
+
+/* Whoever may store into a file has opened it. A mapping keeps its open file, and the locks of
+ * that, so it has one of its own. */
+static void view(const char *path, uint32_t number)
+{
+    if (number >= DISK_FILES || own.views[number])
+        return;
+    int fd = tmf_io_system.open(path, O_RDONLY | O_CLOEXEC, 0);
+    void *all = fd < 0 ? MAP_FAILED : mmap(NULL, DISK_FILE_BYTES, PROT_READ, MAP_SHARED, fd, 0);
+    if (all == MAP_FAILED)
+        watch->events->is_full = true;
+    else
+        own.views[number] = all;
+    if (fd >= 0)
+        (void)tmf_io_system.close(fd);
+}
+
+static uint32_t number_for(const char *path, int flags)
+{
+    if (!is_inside(path))
         return NOT_OURS;
-    }
-    disk_events_tick(watch.events);
-    name_it(path, watch.file_count);
-    return watch.file_count++;
+    if (flags & O_DIRECTORY)
+        return THE_FOLDER;
+    uint32_t name = disk_events_name(watch->events, path);
+    if (name == DISK_NAMES)
+        return NOT_OURS;
+    return watch->names[name] == DISK_NO_FILE ? add_file(path) : watch->names[name];
 }
 
 static int watch_open(const char *path, int flags, mode_t mode)
@@ -119,14 +161,8 @@ static int watch_open(const char *path, int flags, mode_t mode)
     int fd = tmf_io_system.open(path, flags, mode);
     int error = errno;
     if (fd >= 0 && fd < DESCRIPTORS) {
-        watch.descriptors[fd] = NOT_OURS;
-        uint32_t name =
-            is_inside(path) && !(flags & O_DIRECTORY) ? disk_events_name(watch.events, path) : 0;
-        if (is_inside(path) && (flags & O_DIRECTORY))
-            watch.descriptors[fd] = THE_FOLDER;
-        else if (is_inside(path) && name < DISK_NAMES)
-            watch.descriptors[fd] =
-                watch.names[name] == DISK_NO_FILE ? add_file(fd, path) : watch.names[name];
+        own.descriptors[fd] = number_for(path, flags);
+        view(path, own.descriptors[fd]);
     }
     disk_watch_step("open");
     errno = error;
@@ -136,7 +172,7 @@ static int watch_open(const char *path, int flags, mode_t mode)
 static int watch_close(int fd)
 {
     if (fd >= 0 && fd < DESCRIPTORS)
-        watch.descriptors[fd] = NOT_OURS;
+        own.descriptors[fd] = NOT_OURS;
     disk_watch_step("close");
     return tmf_io_system.close(fd);
 }
@@ -147,10 +183,10 @@ static int watch_rename(const char *from, const char *to)
     int result = tmf_io_system.rename(from, to);
     int error = errno;
     if (result == 0 && is_inside(from) && is_inside(to)) {
-        uint32_t name = disk_events_name(watch.events, from);
-        disk_events_tick(watch.events);
+        uint32_t name = disk_events_name(watch->events, from);
+        disk_events_tick(watch->events);
         if (name < DISK_NAMES)
-            name_it(to, watch.names[name]);
+            name_it(to, watch->names[name]);
         name_it(from, DISK_NO_FILE);
     }
     disk_watch_step("rename");
@@ -164,7 +200,7 @@ static int watch_unlink(const char *path)
     int result = tmf_io_system.unlink(path);
     int error = errno;
     if (result == 0 && is_inside(path)) {
-        disk_events_tick(watch.events);
+        disk_events_tick(watch->events);
         name_it(path, DISK_NO_FILE);
     }
     disk_watch_step("unlink");
@@ -176,34 +212,31 @@ static int watch_unlink(const char *path)
 
 static void note_size(uint32_t number, uint64_t size)
 {
-    struct watched *file = &watch.files[number];
+    struct watched *file = &watch->files[number];
     if (size > DISK_FILE_BYTES) {
-        watch.events->is_full = true;
+        watch->events->is_full = true;
         return;
     }
     if (size < file->size)
-        memset(file->seen + size, 0, file->size - size);
+        memset(seen_of(number) + size, 0, file->size - size);
     file->size = size;
-    disk_events_add(watch.events,
-                    &(struct disk_event){
-                        .kind = DISK_SIZE, .file = number, .size = size, .where = watch.where});
+    add((struct disk_event){.kind = DISK_SIZE, .file = number, .size = size, .where = own.where});
 }
 
 static void note_write(uint32_t number, uint64_t at, const void *bytes, uint64_t size)
 {
-    struct watched *file = &watch.files[number];
-    disk_events_tick(watch.events);
-    if (at + size > file->size)
+    disk_events_tick(watch->events);
+    if (at + size > watch->files[number].size)
         note_size(number, at + size);
-    if (watch.events->is_full)
+    if (watch->events->is_full)
         return;
-    memcpy(file->seen + at, bytes, size);
-    disk_events_add(watch.events, &(struct disk_event){.kind = DISK_WRITE,
-                                                       .file = number,
-                                                       .at = at,
-                                                       .size = size,
-                                                       .bytes = bytes,
-                                                       .where = watch.where});
+    memcpy(seen_of(number) + at, bytes, size);
+    add((struct disk_event){.kind = DISK_WRITE,
+                            .file = number,
+                            .at = at,
+                            .size = size,
+                            .bytes = bytes,
+                            .where = own.where});
 }
 
 static ssize_t watch_pwrite(int fd, const void *from, size_t size, off_t at)
@@ -226,7 +259,7 @@ static int watch_ftruncate(int fd, off_t size)
     int error = errno;
     uint32_t number = file_of(fd);
     if (result == 0 && number < DISK_FILES) {
-        disk_events_tick(watch.events);
+        disk_events_tick(watch->events);
         note_size(number, (uint64_t)size);
     }
     disk_watch_step("ftruncate");
@@ -239,15 +272,12 @@ static int sync_of(int fd, bool data_only)
     const char *where = data_only ? "fdatasync" : "fsync";
     disk_watch_step(where);
     uint32_t number = file_of(fd);
-    disk_events_tick(watch.events);
+    disk_events_tick(watch->events);
     if (number == THE_FOLDER)
-        disk_events_add(watch.events,
-                        &(struct disk_event){.kind = DISK_SYNC_FOLDER, .where = where});
+        add((struct disk_event){.kind = DISK_SYNC_FOLDER, .where = where});
     else if (number < DISK_FILES)
-        disk_events_add(watch.events, &(struct disk_event){.kind = DISK_SYNC,
-                                                           .file = number,
-                                                           .data_only = data_only,
-                                                           .where = where});
+        add((struct disk_event){
+            .kind = DISK_SYNC, .file = number, .data_only = data_only, .where = where});
     disk_watch_step(where);
     return 0;
 }
@@ -269,7 +299,7 @@ static void *watch_mmap(void *at, size_t size, int protection, int flags, int fd
     int error = errno;
     uint32_t number = file_of(fd);
     if (got != MAP_FAILED && (flags & MAP_SHARED) && number < DISK_FILES)
-        watch.files[number].is_shared = true;
+        watch->files[number].is_shared = true;
     disk_watch_step("mmap");
     errno = error;
     return got;
@@ -281,7 +311,7 @@ static ssize_t watch_getrandom(void *to, size_t size, unsigned flags)
     (void)flags;
     unsigned char *bytes = to;
     for (size_t n = 0; n < size; n++) {
-        uint64_t x = watch.seed * 0x9e3779b97f4a7c15u + ++watch.draws;
+        uint64_t x = watch->seed * 0x9e3779b97f4a7c15u + ++watch->draws;
         x ^= x >> 31;
         x *= 0xbf58476d1ce4e5b9u;
         bytes[n] = (unsigned char)(x >> 56);
@@ -317,7 +347,7 @@ static int watch_userfaultfd(int flags)
 {
     int fd = tmf_io_system.userfaultfd(flags);
     if (fd >= 0 && fd < DESCRIPTORS)
-        watch.descriptors[fd] = NOT_OURS;
+        own.descriptors[fd] = NOT_OURS;
     return fd;
 }
 
@@ -364,37 +394,73 @@ static const struct tmf_io watching = {
     .sigaction = watch_sigaction,
 };
 
+static void *reserve(size_t size)
+{
+    void *memory =
+        mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    return memory == MAP_FAILED ? NULL : memory;
+}
+
+static void give_back(void)
+{
+    for (uint32_t n = 0; n < DISK_FILES; n++) {
+        if (own.views[n])
+            (void)munmap(own.views[n], DISK_FILE_BYTES);
+        own.views[n] = NULL;
+    }
+    if (watch->seen)
+        (void)munmap(watch->seen, SEEN_BYTES);
+    (void)munmap(watch, sizeof(*watch));
+    watch = NULL;
+}
+
+static int make(void)
+{
+    watch = reserve(sizeof(*watch));
+    if (!watch)
+        return ENOMEM;
+    watch->seen = reserve(SEEN_BYTES);
+    if (watch->seen)
+        return 0;
+    give_back();
+    return ENOMEM;
+}
+
 int disk_watch_start(struct disk_events *events, const char *folder, uint64_t seed)
 {
-    memset(&watch, 0, sizeof(watch));
-    watch.events = events;
-    watch.seed = seed;
-    watch.where = "the beginning";
-    int length = snprintf(watch.folder, sizeof(watch.folder), "%s", folder);
-    if (length < 0 || (size_t)length >= sizeof(watch.folder))
+    size_t length = strlen(folder);
+    if (length >= sizeof(watch->folder))
         return ENAMETOOLONG;
+    int error = make();
+    if (error)
+        return error;
+    watch->events = events;
+    watch->seed = seed;
+    memcpy(watch->folder, folder, length + 1);
+    own.number = 0;
+    own.where = "the beginning";
     for (size_t n = 0; n < DESCRIPTORS; n++)
-        watch.descriptors[n] = NOT_OURS;
+        own.descriptors[n] = NOT_OURS;
     for (size_t n = 0; n < DISK_NAMES; n++)
-        watch.names[n] = DISK_NO_FILE;
+        watch->names[n] = DISK_NO_FILE;
     tmf_io = &watching;
     faults_points_watch(step_at_point);
     return 0;
 }
 
+void disk_watch_as(uint32_t process)
+{
+    own.number = process;
+    faults_io_points_lead(&watching);
+    schedule_locks_install();
+}
+
 uint64_t disk_watch_end(void)
 {
     disk_watch_step("the end");
+    uint64_t steps = watch->steps;
     faults_points_watch(NULL);
     tmf_io = &tmf_io_system;
-    for (uint32_t n = 0; n < watch.file_count; n++) {
-        (void)munmap(watch.files[n].view, DISK_FILE_BYTES);
-        (void)munmap(watch.files[n].seen, DISK_FILE_BYTES);
-    }
-    return watch.steps;
-}
-
-uint64_t disk_watch_steps(void)
-{
-    return watch.steps;
+    give_back();
+    return steps;
 }

@@ -13,4 +13,7 @@ extern const struct tmf_io faults_io_points;
 /* Makes it the library's table; no storage is open. */
 void faults_io_points_install(void);
 
+/* Whom the calls between the points are made of, instead of the system. */
+void faults_io_points_lead(const struct tmf_io *to);
+
 #endif

@@ -42,7 +42,8 @@ static struct world {
     unsigned count, current;
     unsigned what[SCHEDULE_THREADS_MAX]; /* the step that each is about to make */
     uint64_t now_ns;
-    int64_t lowest; /* priority */
+    int64_t lowest;  /* priority */
+    uint64_t deadly; /* steps that count for plan->dies_at */
     uint64_t changes_at[SCHEDULE_DEPTH_MAX];
     struct change changes[CHANGES_KEPT];
     uint64_t change_count;
@@ -194,6 +195,14 @@ static void give_turn(bool gives_way)
     await_turn(&world->threads[self]);
 }
 
+static bool is_deadly(unsigned what)
+{
+    const struct schedule_plan *plan = world->plan;
+    if (plan->dies_before && plan->dies_before != what)
+        return false;
+    return ++world->deadly == plan->dies_at;
+}
+
 static void count_step(unsigned what)
 {
     struct schedule_outcome *out = &world->outcome;
@@ -210,13 +219,30 @@ static void count_step(unsigned what)
     }
     if (what == SCHEDULE_YIELD)
         self->priority = --world->lowest;
-    if (out->steps == plan->dies_at)
+    if (is_deadly(what))
         kill(getpid(), SIGKILL);
+}
+
+static const char *what_name(unsigned what)
+{
+    static const char *const names[] = {"taking a mutex", "a yield"};
+    if (what >= SCHEDULE_POINT)
+        return faults_point_at(what - SCHEDULE_POINT)->name;
+    return what < SCHEDULE_OTHER ? names[what] : "a step of its own";
+}
+
+static void tell_step(const char *where)
+{
+    if (world->plan->on_step)
+        world->plan->on_step(where);
 }
 
 void schedule_step(unsigned what)
 {
-    if (!me || (what >= SCHEDULE_POINT && world->plan->coarse))
+    if (!me)
+        return;
+    tell_step(what_name(what));
+    if (what >= SCHEDULE_POINT && world->plan->coarse)
         return;
     count_step(what);
     give_turn(what == SCHEDULE_YIELD);
@@ -230,6 +256,7 @@ static void on_point(size_t point)
 bool schedule_wait(const void *thing, uint64_t until_ns)
 {
     struct thread *self = &world->threads[me - 1];
+    tell_step("a wait");
     self->state = WAITING;
     self->thing = thing;
     self->until_ns = until_ns;
@@ -289,6 +316,7 @@ void schedule_begin(const struct schedule_plan *plan, unsigned threads)
     world->current = 0;
     world->now_ns = STEP_NS;
     world->lowest = 0;
+    world->deadly = 0;
     world->change_count = 0;
     world->outcome.steps = world->outcome.hash = world->outcome.decision_count = 0;
     world->outcome.diverged = false;
@@ -325,6 +353,7 @@ void schedule_join(unsigned thread)
 
 void schedule_leave(void)
 {
+    tell_step("the end");
     world->threads[me - 1].state = LEFT;
     unsigned next = next_turn(false);
     me = 0;
@@ -350,14 +379,6 @@ bool schedule_takes_part(void)
 }
 
 /* ---- for people */
-
-static const char *what_name(unsigned what)
-{
-    static const char *const names[] = {"taking a mutex", "a yield"};
-    if (what >= SCHEDULE_POINT)
-        return faults_point_at(what - SCHEDULE_POINT)->name;
-    return what < SCHEDULE_OTHER ? names[what] : "a step of its own";
-}
 
 void schedule_tell(char *to, size_t size)
 {

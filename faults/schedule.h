@@ -53,7 +53,11 @@ struct schedule_plan {
     bool coarse;           /* points are no steps */
     uint64_t steps_max;    /* more are no end */
     uint64_t dies_at;      /* of processes: who makes this step dies by SIGKILL; 0: nobody */
+    unsigned dies_before;  /* SCHEDULE_POINT + n: steps are counted that are this one; 0: all */
     void (*on_wait)(void); /* in a thread that is about to wait for others; or NULL */
+    /* [signal] In the one whose turn it is, before anything may come of it: a step, named, a wait,
+     * the end. What it did until then is done before another goes on, or it dies. Or NULL. */
+    void (*on_step)(const char *where);
     /* Nobody can go on, or there is no end; does not return. */
     void (*on_stuck)(const char *what) __attribute__((noreturn));
 };

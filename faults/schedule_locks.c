@@ -52,11 +52,21 @@ static int scheduled_fcntl_lock(int fd, int command, struct flock *lock)
     return result;
 }
 
+/* A file that is closed lets go of its locks. */
+static int scheduled_close(int fd)
+{
+    int result = faults_io_points.close(fd);
+    if (schedule_takes_part())
+        schedule_wake(&any_lock);
+    return result;
+}
+
 void schedule_locks_install(void)
 {
     static struct tmf_io table;
     table = faults_io_points;
     table.flock = scheduled_flock;
+    table.close = scheduled_close;
     table.fcntl_lock = scheduled_fcntl_lock;
     tmf_io = &table;
 }

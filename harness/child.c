@@ -57,7 +57,7 @@ void child_end_of(int status, struct child_end *out)
         out->code = WEXITSTATUS(status);
     else
         out->signal = WTERMSIG(status);
-    out->timed_out = out->signal == SIGALRM;
+    out->timed_out = out->signal == SIGALRM || out->signal == SIGPROF;
 }
 
 void child_wait(pid_t pid, struct child_end *out)

@@ -19,7 +19,7 @@ extern "C" {
 /* How a child ended. */
 struct child_end {
     bool exited;    /* by itself, with `code`; else by `signal` */
-    bool timed_out; /* by the alarm */
+    bool timed_out; /* by the alarm, or that of ITIMER_PROF */
     int code;
     int signal;
 };

@@ -5,13 +5,13 @@
 #include <string.h>
 
 /* What a run is of: two with the same of these are parts of one. */
-static const char *const places[] = {"strategy", "durability", "index",   "quantum",
-                                     "workload", "processes",  "readers", "writers"};
+static const char *const places[] = {"strategy",  "durability", "index",   "quantum", "workload",
+                                     "processes", "readers",    "writers", "mixed"};
 /* What parts of it have each for themselves; the rest is the same in all. */
 static const char *const counts[] = {
-    "hits_killed",  "cases",   "not_reached", "violations",        "seconds",    "reads",
-    "transactions", "refused", "kills",       "holder_kills",      "recoveries", "distinct",
-    "nested",       "went_on", "unfinished",  "recovering_seconds"};
+    "hits_killed",  "cases",   "not_reached", "violations",         "seconds",    "reads",
+    "transactions", "refused", "kills",       "holder_kills",       "recoveries", "distinct",
+    "nested",       "went_on", "unfinished",  "recovering_seconds", "lives",      "deaths"};
 static const char *const greatest[] = {"wait_p50_us", "wait_p99_us", "wait_max_us"};
 #define COUNT(list) (sizeof(list) / sizeof((list)[0]))
 

@@ -25,6 +25,7 @@ tmf(0 "undoes-one-too-few +.[0-9]+, .*model +must see" mutants --dir ${DIR}
 tmf(0 "short-write" mutants --mutant short-write,folder-left-open --dir ${DIR})
 tmf(0 "fork-not-noticed" mutants --mutant fork-not-noticed,owner-unchecked --dir ${DIR})
 tmf(0 "writer-lock-not-taken" mutants --mutant writer-lock-not-taken,commits-of-others-unseen --dir ${DIR})
+tmf(0 "taken-over-taken-for-durable +.[0-9]+, " mutants --mutant taken-over-taken-for-durable --dir ${DIR})
 tmf(0 "commit-log-unsynced" mutants --mutant commit-log-unsynced,odb-name-unsynced --dir ${DIR})
 
 # A model that need not see it may.

@@ -17,12 +17,16 @@
 #include "faults/points.h"
 #include "harness/kill_case.h"
 #include "harness/power_campaign.h"
+#include "harness/power_procs.h"
 #include "harness/result.h"
 #include "harness/strategy.h"
 
 #define SECONDS      20 /* where nobody says how long, or how many */
 #define TRANSACTIONS 8
 #define IMAGES       256
+#define PROCESSES    3
+#define SCHEDULES    4
+#define LIFE_SECONDS 0.5 /* that a life of processes is given, where there is time for several */
 #define DEPTH        2
 #define MEMORY       "/dev/shm"
 #define POINTS_MAX   512
@@ -33,6 +37,8 @@ static struct power_settings chosen = {.transactions = TRANSACTIONS,
                                        .model = DISK_POSIX,
                                        .depth = DEPTH,
                                        .images = IMAGES};
+static unsigned processes; /* 0: nothing was said about them */
+static uint64_t schedules; /* 0: nobody said how many */
 static const struct faults_mutant *mutant;
 
 enum {
@@ -42,6 +48,10 @@ enum {
     KEY_IMAGES,
     KEY_TRANSACTIONS,
     KEY_UNTIL_FIRST,
+    KEY_PROCESSES,
+    KEY_MIXED,
+    KEY_SCHEDULE,
+    KEY_SCHEDULES,
     KEY_MUTANT
 };
 static const struct argp_option options[] = {
@@ -51,6 +61,16 @@ static const struct argp_option options[] = {
     {"images", KEY_IMAGES, "NUMBER", 0, "of a state, at most (256)", 0},
     {"transactions", KEY_TRANSACTIONS, "NUMBER", 0, "of a life, from 1 to 1000 (8)", 0},
     {"until-first", KEY_UNTIL_FIRST, NULL, 0, "ends at the first violation of each life", 0},
+    {"processes", KEY_PROCESSES, "NUMBER", 0,
+     "that live over one storage, from 1 to 16, half of them readers (1)", 0},
+    {"mixed", KEY_MIXED, NULL, 0,
+     "the processes (3) take the strategies in turn, from that of the row on", 0},
+    {"schedule", KEY_SCHEDULE, "SEED", 0,
+     "that leads the first life of processes (3) (twice --seed)", 0},
+    {"schedules", KEY_SCHEDULES, "NUMBER", 0,
+     "so many seeds from there on, a life each; with even ones a process dies (as there is time, "
+     "or 4)",
+     0},
     {"mutant", KEY_MUTANT, "NAME", 0, "wakes a bug of `tmf list mutants`, or $TMF_MUTANT", 0},
     {0},
 };
@@ -62,10 +82,30 @@ static bool take_number(const char *value, uint64_t most, uint64_t *out)
     return end != value && *end == 0 && *out >= 1 && *out <= most;
 }
 
+static bool take_processes(int key, const char *value)
+{
+    uint64_t number = PROCESSES;
+    if (key == KEY_PROCESSES && !take_number(value, POWER_PROCS_MAX, &number))
+        return false;
+    if (key == KEY_SCHEDULE && !take_number(value, UINT64_MAX / 2, &chosen.procs.schedule))
+        return false;
+    if (key == KEY_SCHEDULES && !take_number(value, UINT32_MAX, &schedules))
+        return false;
+    chosen.procs.is_mixed |= key == KEY_MIXED;
+    if (key == KEY_PROCESSES || !processes)
+        processes = (unsigned)number;
+    return true;
+}
+
 static bool take(int key, const char *value)
 {
     uint64_t number;
     switch (key) {
+    case KEY_PROCESSES:
+    case KEY_MIXED:
+    case KEY_SCHEDULE:
+    case KEY_SCHEDULES:
+        return take_processes(key, value);
     case KEY_TEAR:
         return power_tear_parse(value, &chosen.tear);
     case KEY_MODEL:
@@ -98,10 +138,17 @@ struct verdict_of {
     struct power_report shortest; /* no transactions: none */
 };
 
+/* All lives of a row of the table. */
+struct row {
+    struct power_counts counts;
+    uint64_t lives, deaths; /* of processes */
+};
+
 struct session {
     const struct arguments *arguments;
     struct result *result;
     struct power_campaign campaign;
+    struct row row;
     bool is_reached[POINTS_MAX];
     struct verdict_of verdicts[NAMES_MAX];
     size_t verdict_count;
@@ -226,10 +273,19 @@ static double images_per_second(const struct power_counts *counts)
                                           : 0;
 }
 
+static void describe_processes(const struct session *session, json_t *row)
+{
+    const struct power_procs *procs = &session->campaign.settings.procs;
+    json_object_set_new(row, "processes", json_integer(procs->count));
+    json_object_set_new(row, "mixed", json_boolean(procs->is_mixed));
+    json_object_set_new(row, "lives", json_integer((json_int_t)session->row.lives));
+    json_object_set_new(row, "deaths", json_integer((json_int_t)session->row.deaths));
+}
+
 static void add_row(struct session *session)
 {
     const struct power_settings *settings = &session->campaign.settings;
-    const struct power_counts *counts = &session->campaign.board->counts;
+    const struct power_counts *counts = &session->row.counts;
     bool must_hold = strategy_survives(settings->place.strategy) == TMF_SURVIVES_POWER;
     json_t *row = place_describe(&settings->place);
     json_t *own = json_pack(
@@ -247,6 +303,8 @@ static void add_row(struct session *session)
         counts->recovering_seconds, "seconds", counts->seconds);
     json_object_update(row, own);
     json_decref(own);
+    if (settings->procs.count)
+        describe_processes(session, row);
     json_array_append_new(json_object_get(result_metrics(session->result), "runs"), row);
 }
 
@@ -260,22 +318,59 @@ static void print_head(FILE *to)
 static void print_row(FILE *to, const struct session *session)
 {
     const struct power_settings *settings = &session->campaign.settings;
-    const struct power_counts *counts = &session->campaign.board->counts;
+    const struct power_counts *counts = &session->row.counts;
     char legal[32];
     bool is_few = counts->legal_log10 < 6;
     snprintf(legal, sizeof(legal), "%s%.0f", is_few ? "" : "10^",
              is_few ? pow(10, counts->legal_log10) : counts->legal_log10);
     fprintf(to,
             "%-14s %-8s %6" PRIu64 " %6" PRIu64 " %8s %9" PRIu64 " %9" PRIu64 " %8" PRIu64
-            " %8" PRIu64 " %9.0f %11" PRIu64 "  %s\n",
+            " %8" PRIu64 " %9.0f %11" PRIu64 "  %s",
             settings->place.strategy, settings->place.workload->name, counts->steps, counts->states,
             legal, counts->distinct, counts->executed, counts->nested, counts->went_on,
             images_per_second(counts), counts->violations,
             strategy_survives(settings->place.strategy) == TMF_SURVIVES_POWER ? "none" : "some");
+    if (settings->procs.count)
+        fprintf(to, "; %u processes, lives: %" PRIu64 ", with a death: %" PRIu64,
+                settings->procs.count, session->row.lives, session->row.deaths);
+    fprintf(to, "\n");
     fflush(to);
 }
 
 /* ---- the session */
+
+/* How many lives a row has: of processes as many as there is time for, where time is what bounds
+ * it. */
+static uint64_t count_lives(bool is_timed, double seconds)
+{
+    if (!chosen.procs.count)
+        return 1;
+    if (schedules)
+        return schedules;
+    if (!is_timed)
+        return SCHEDULES;
+    return seconds < 2 * LIFE_SECONDS ? 1 : (uint64_t)(seconds / LIFE_SECONDS);
+}
+
+/* An even one: in a single life somebody dies. */
+static uint64_t first_schedule(const struct arguments *arguments)
+{
+    return chosen.procs.schedule ? chosen.procs.schedule : 2 * arguments->seed;
+}
+
+static void run_life(struct session *session)
+{
+    faults_points_reset();
+    int error = power_campaign_run(&session->campaign);
+    if (error)
+        command_fail(session->arguments, STATUS_CANNOT, "starting a child failed: %s",
+                     strerror(error));
+    power_counts_add(&session->row.counts, &session->campaign.board->counts);
+    session->row.lives++;
+    session->row.deaths += session->campaign.settings.procs.dies_at > 0;
+    judge_campaign(session);
+    note_branches(session);
+}
 
 static void run_one(struct session *session, const struct workload_place *place, size_t n,
                     size_t count)
@@ -284,20 +379,24 @@ static void run_one(struct session *session, const struct workload_place *place,
     struct power_settings *settings = &session->campaign.settings;
     double total = arguments->time_seconds;
     double until = total * (double)(n + 1) / (double)count;
-    *settings = chosen;
-    settings->place = *place;
-    power_size(&settings->place);
-    settings->shard = arguments->shard;
-    settings->shards = arguments->shards;
-    settings->cases = arguments->cases / count + (arguments->cases % count != 0);
-    double left = until - result_seconds(session->result);
-    settings->seconds = total <= 0 ? 0 : left > 0.05 ? left : 0.05;
-    faults_points_reset();
-    int error = power_campaign_run(&session->campaign);
-    if (error)
-        command_fail(arguments, STATUS_CANNOT, "starting a child failed: %s", strerror(error));
-    judge_campaign(session);
-    note_branches(session);
+    uint64_t lives = count_lives(total > 0, until - result_seconds(session->result));
+    session->row = (struct row){.lives = 0};
+    for (uint64_t life = 0; life < lives; life++) {
+        *settings = chosen;
+        settings->place = *place;
+        power_size(&settings->place);
+        settings->shard = arguments->shard;
+        settings->shards = arguments->shards;
+        settings->cases = arguments->cases / count / lives;
+        settings->cases += arguments->cases > settings->cases * count * lives;
+        double left = (until - result_seconds(session->result)) / (double)(lives - life);
+        settings->seconds = total <= 0 ? 0 : left > 0.05 ? left : 0.05;
+        settings->procs.schedule = first_schedule(arguments) + life;
+        settings->procs.may_die = settings->procs.schedule % 2 == 0;
+        run_life(session);
+        if (settings->until_first && session->row.counts.violations)
+            break;
+    }
     add_row(session);
     print_row(result_text(session->result), session);
 }
@@ -328,6 +427,16 @@ static bool is_given(const struct arguments *arguments, const char *option)
     return false;
 }
 
+static void keep_mixable(struct names *strategies)
+{
+    size_t kept = 0;
+    for (size_t n = 0; n < strategies->count; n++) {
+        if (strategy_survives(strategies->at[n]) == TMF_SURVIVES_POWER)
+            strategies->at[kept++] = strategies->at[n];
+    }
+    strategies->count = kept;
+}
+
 /* Without any option: every strategy that there is, for some time. */
 static void fill_in(struct arguments *arguments)
 {
@@ -338,6 +447,10 @@ static void fill_in(struct arguments *arguments)
         return;
     arguments->strategies.count = 0;
     command_skip_missing(arguments);
+    if (chosen.procs.is_mixed) {
+        keep_mixable(&arguments->strategies);
+        return;
+    }
     for (size_t n = 0; tmf_strategy_name(n); n++) {
         if (tmf_strategy_survives(n) == TMF_SURVIVES_NOTHING)
             arguments->strategies.at[arguments->strategies.count++] = tmf_strategy_name(n);
@@ -361,12 +474,25 @@ static bool promises_nothing(const struct arguments *arguments)
     return false;
 }
 
+static bool may_mix(const struct arguments *arguments)
+{
+    bool may = chosen.procs.count > 1;
+    for (size_t n = 0; n < arguments->strategies.count; n++)
+        may &= strategy_survives(arguments->strategies.at[n]) == TMF_SURVIVES_POWER;
+    return may;
+}
+
 static int check(const struct arguments *arguments)
 {
     const char *name = getenv("TMF_MUTANT");
     if (promises_nothing(arguments))
         return command_fail(arguments, STATUS_USAGE,
                             "durability process promises nothing where power is lost");
+    chosen.procs.count = processes > 1 ? processes : 0;
+    if (chosen.procs.is_mixed && !may_mix(arguments))
+        return command_fail(arguments, STATUS_USAGE,
+                            "--mixed takes two processes or more, and strategies that survive "
+                            "power loss");
     if (!mutant && name && *name) {
         mutant = faults_mutant_find(name);
         if (!mutant)
@@ -416,7 +542,9 @@ const struct command command_power = {
         "and a torn write allow: all of them while they are few, the extremes and a sample by "
         "seed beyond --images. Each image is recovered in memory and judged; some recoveries "
         "are cut off by another failure. Strategies that say that they do not survive this must "
-        "fail, all others must hold. Without --time, --cases and --shard it takes 20 seconds; "
+        "fail, all others must hold. A life may be that of several processes, which a schedule "
+        "leads: their disk has one order of events. Without --time, --cases and --shard it takes "
+        "20 seconds; "
         "with --shard alone it takes what it takes, and the parts add up.",
     .takes = TAKES_CAMPAIGN,
     .options = options,

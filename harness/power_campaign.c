@@ -8,14 +8,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "faults/memory_fs.h"
 #include "faults/points.h"
+#include "harness/power_procs.h"
 #include "harness/progress.h"
 
-#define HANG_SECONDS  10 /* without any progress; a recovery takes some 100 us */
+#define HANG_SECONDS  10  /* of work without any progress; a recovery takes some 100 us, */
+#define IDLE_SECONDS  300 /* and of no work */
 #define LIFE_FOLDER   "life"
+#define PLAN_FOLDER   "plan"
 #define SHRINK_IMAGES 64    /* of a state, in looking for a shorter life; */
 #define SHRINK_CASES  10000 /* in all, of each number of transactions, */
 #define CUT_CASES     2000  /* of each operation that is left out */
@@ -30,16 +34,40 @@ struct job {
 
 /* ---- in the child */
 
+/* Until the next progress. The processor's time tells a hang, whoever else uses the machine or
+ * stops us; where nothing runs at all, the clock. */
+static void go_on(void)
+{
+    struct itimerval busy = {.it_value.tv_sec = HANG_SECONDS};
+    (void)setitimer(ITIMER_PROF, &busy, NULL);
+    alarm(IDLE_SECONDS);
+}
+
+static bool make_folder(const struct power_campaign *campaign, const char *name,
+                        char folder[PATH_MAX], struct difference *what)
+{
+    int error = scratch_fresh(campaign->scratch, name, folder);
+    return !error || differs(what, "making a folder to live in failed: %s", strerror(error));
+}
+
+/* The schedule of processes, where there are some and no case has told it. */
+static bool plan(const struct power_campaign *campaign, struct power_settings *settings,
+                 struct difference *what)
+{
+    char folder[PATH_MAX];
+    if (!settings->procs.count || settings->procs.length)
+        return true;
+    return make_folder(campaign, PLAN_FOLDER, folder, what) &&
+           power_plan(&settings->place, settings->transactions, folder, &settings->procs, what);
+}
+
 static struct power_explorer *new_explorer(const struct power_campaign *campaign,
                                            const struct power_settings *settings,
                                            struct power_failures *failures, struct difference *what)
 {
     char folder[PATH_MAX];
-    int error = scratch_fresh(campaign->scratch, LIFE_FOLDER, folder);
-    if (error) {
-        differs(what, "making a folder to live in failed: %s", strerror(error));
+    if (!make_folder(campaign, LIFE_FOLDER, folder, what))
         return NULL;
-    }
     return power_explorer_new(settings, folder, failures, what);
 }
 
@@ -53,11 +81,13 @@ static void keep_memory(void)
 
 static bool start(struct power_campaign *campaign)
 {
-    alarm(HANG_SECONDS);
+    go_on();
     keep_memory();
     if (campaign->mutant)
         faults_mutant_wake(campaign->mutant);
     int error = memory_fs_make();
+    if (!error)
+        error = schedule_share();
     return !error || differs(&campaign->board->what, "no memory: %s", strerror(error));
 }
 
@@ -78,7 +108,7 @@ static void write_report(struct power_campaign *campaign, const struct power_set
 {
     struct power_board *board = campaign->board;
     struct power_report *report = &board->reports[board->report_count];
-    alarm(HANG_SECONDS);
+    go_on();
     power_shrink(explorer, failures);
     power_tell(explorer, failures, report->what);
     power_case_format_failures(explorer, settings, failures, campaign->mutant, report->name);
@@ -110,11 +140,14 @@ static bool find_violation(struct shrink *shrink, bool tells)
     struct power_failures where = {0};
     struct power_counts counts;
     struct difference what;
+    go_on();
+    if (!plan(shrink->campaign, &shrink->shorter, &what))
+        return false;
     struct power_explorer *explorer =
         new_explorer(shrink->campaign, &shrink->shorter, &where, &what);
     if (!explorer)
         return false;
-    alarm(HANG_SECONDS);
+    go_on();
     shrink->failures->count = 0;
     power_explore(explorer, keep_first, NULL, shrink->failures, &counts);
     bool found = shrink->failures->count > 0;
@@ -129,7 +162,31 @@ static bool still_fails(void *context)
     return find_violation(context, false);
 }
 
-/* The fewest transactions, then the fewest operations in them. */
+static unsigned most_processes(const struct power_campaign *campaign)
+{
+    return campaign->settings.procs.count ? campaign->settings.procs.count : 1;
+}
+
+/* The fewest transactions that so many processes take. */
+static bool find_shortest(struct shrink *shrink, unsigned processes)
+{
+    const struct power_settings *whole = &shrink->campaign->settings;
+    struct power_settings *shorter = &shrink->shorter;
+    for (uint64_t n = 1; n <= whole->transactions; n++) {
+        shorter->transactions = n;
+        shorter->procs = (struct power_procs){0};
+        if (processes > 1)
+            shorter->procs = (struct power_procs){.count = processes,
+                                                  .is_mixed = whole->procs.is_mixed,
+                                                  .may_die = whole->procs.dies_at > 0,
+                                                  .schedule = whole->procs.schedule};
+        if (find_violation(shrink, false))
+            return true;
+    }
+    return false;
+}
+
+/* The fewest processes, then the fewest transactions, then the fewest operations in them. */
 static bool report_shorter(struct power_campaign *campaign, struct power_failures *failures)
 {
     struct shrink shrink = {campaign, campaign->settings, failures};
@@ -140,11 +197,10 @@ static bool report_shorter(struct power_campaign *campaign, struct power_failure
     shorter->images = SHRINK_IMAGES;
     shorter->seconds = 0;
     shorter->cases = SHRINK_CASES;
-    for (shorter->transactions = 1; !found; shorter->transactions += !found) {
-        if (shorter->transactions > campaign->settings.transactions)
-            return false;
-        found = find_violation(&shrink, false);
-    }
+    for (unsigned count = 1; !found && count <= most_processes(campaign); count++)
+        found = find_shortest(&shrink, count);
+    if (!found)
+        return false;
     shorter->cases = CUT_CASES;
     if (!campaign->settings.until_first) /* whoever wants the first does not want to wait */
         workload_cut_shrink(&shorter->place, shorter->transactions, still_fails, &shrink);
@@ -168,7 +224,7 @@ static void show_progress(void *context, const struct power_counts *counts)
 {
     const struct job *job = context;
     const struct workload_place *place = &job->campaign->settings.place;
-    alarm(HANG_SECONDS);
+    go_on();
     job->campaign->board->counts = *counts;
     progress_show("power %s %s: %" PRIu64 " images, %" PRIu64 " violations, %.0f s",
                   place->strategy, place->workload->name, counts->executed, counts->violations,
@@ -190,14 +246,16 @@ static void report_all(struct job *job, struct power_explorer *explorer)
 
 /* With the life recorded; NULL, and the board says why: there is none. */
 static struct power_explorer *begin(struct power_campaign *campaign,
-                                    const struct power_settings *settings)
+                                    struct power_settings *settings)
 {
     struct power_board *board = campaign->board;
-    if (!start(campaign))
+    if (!start(campaign) || !plan(campaign, settings, &board->what))
         return NULL;
+    board->procs = settings->procs;
     struct power_explorer *explorer =
         new_explorer(campaign, settings, &board->failures, &board->what);
     board->lived = explorer != NULL;
+    go_on();
     return explorer;
 }
 
@@ -225,7 +283,8 @@ static int replay(void *context)
     const struct power_case *one = job->one;
     struct power_failures failures = {0};
     struct power_outcome outcome;
-    struct power_explorer *explorer = begin(campaign, &one->settings);
+    struct power_settings settings = one->settings;
+    struct power_explorer *explorer = begin(campaign, &settings);
     if (!explorer)
         return NOT_DONE;
     if (one->count == 0) {
@@ -272,7 +331,7 @@ static void report_death(struct job *job, const struct child_end *end)
     char how[128];
     if (board->report_count == 0) {
         power_case_format(&job->campaign->settings, report->name);
-        (void)child_run(name_image, job, HANG_SECONDS, &other);
+        (void)child_run(name_image, job, IDLE_SECONDS, &other);
     }
     board->report_count = 1;
     child_explain(end, how, sizeof(how));
@@ -302,6 +361,8 @@ static int run(struct job *job, int body(void *))
     int error = child_run(body, job, 0, &end);
     if (error)
         return error;
+    if (board->procs.count)
+        job->campaign->settings.procs = board->procs;
     if (!end.exited || (end.code != DONE && end.code != NOT_DONE))
         report_death(job, &end);
     return 0;

@@ -24,6 +24,7 @@ struct power_report {
 struct power_board {
     struct power_counts counts;
     struct power_failures failures; /* where it stands */
+    struct power_procs procs;       /* as they were planned */
     struct power_report reports[POWER_REPORTS];
     unsigned report_count;
     bool lived; /* the life could be recorded */

@@ -7,7 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "faults/points.h"
 #include "harness/kill_case.h"
+#include "harness/power_procs.h"
 
 static const struct {
     const char *name;
@@ -60,6 +62,16 @@ void power_case_format(const struct power_settings *settings, char *to)
     kill_case_format(&whole, life);
     snprintf(to, POWER_TEXT_MAX, "power%s:tear=%s:fs=%s", life + strlen("kill"),
              power_tear_name(settings->tear), power_model_name(settings->model));
+    size_t at = strlen(to);
+    const struct power_procs *procs = &settings->procs;
+    if (procs->count)
+        at += (size_t)snprintf(
+            to + at, POWER_TEXT_MAX - at, ":%s=%u:schedule=%" PRIu64 ":length=%" PRIu64,
+            procs->is_mixed ? "mixed" : "procs", procs->count, procs->schedule, procs->length);
+    if (procs->dies_at)
+        at += (size_t)snprintf(to + at, POWER_TEXT_MAX - at, ":dies=%" PRIu64, procs->dies_at);
+    if (procs->dies_before)
+        snprintf(to + at, POWER_TEXT_MAX - at, ":before=%s", procs->dies_before);
 }
 
 void power_case_format_failures(struct power_explorer *explorer,
@@ -83,14 +95,52 @@ void power_case_format_failures(struct power_explorer *explorer,
 
 /* ---- parsing */
 
-static bool parse_event(const char *value, struct power_case *out)
+static bool parse_number(const char *value, uint64_t *out)
 {
     char *end;
+    *out = strtoull(value, &end, 10);
+    return end != value && *end == 0;
+}
+
+static bool parse_event(const char *value, struct power_case *out)
+{
     if (out->count == POWER_DEPTH_MAX)
         return false;
-    out->events[out->count] = strtoull(value, &end, 10);
-    out->images[out->count++] = NULL;
-    return end != value && *end == 0;
+    out->images[out->count] = NULL;
+    return parse_number(value, &out->events[out->count++]);
+}
+
+static bool parse_point(const char *name, const char **out)
+{
+    size_t n;
+    if (faults_point_find(name, &n) != 0)
+        return false;
+    *out = faults_point_at(n)->name;
+    return true;
+}
+
+/* Those who live it; *known: the pair is about them. */
+static bool parse_procs(const char *key, const char *value, struct power_procs *out, bool *known)
+{
+    const struct {
+        const char *key;
+        uint64_t *to;
+    } numbers[] = {{"schedule", &out->schedule}, {"length", &out->length}, {"dies", &out->dies_at}};
+    uint64_t count;
+    bool is_mixed = strcmp(key, "mixed") == 0;
+    *known = true;
+    if (strcmp(key, "before") == 0)
+        return parse_point(value, &out->dies_before);
+    for (size_t n = 0; n < sizeof(numbers) / sizeof(numbers[0]); n++) {
+        if (strcmp(key, numbers[n].key) == 0)
+            return parse_number(value, numbers[n].to);
+    }
+    *known = is_mixed || strcmp(key, "procs") == 0;
+    if (!*known || !parse_number(value, &count) || count < 2 || count > POWER_PROCS_MAX)
+        return false;
+    out->count = (unsigned)count;
+    out->is_mixed = is_mixed;
+    return true;
 }
 
 /* One KEY=VALUE of a failure. */
@@ -110,8 +160,10 @@ static bool parse_pair(char *pair, struct power_case *out)
         out->images[out->count - 1] = value;
         return true;
     }
-    if (strcmp(pair, "mutant") != 0)
-        return false;
+    bool known;
+    bool parsed = parse_procs(pair, value, &out->settings.procs, &known);
+    if (known || strcmp(pair, "mutant") != 0)
+        return parsed;
     out->mutant = faults_mutant_find(value);
     return out->mutant != NULL;
 }
@@ -152,5 +204,7 @@ bool power_case_parse(const char *text, struct power_case *out)
         if (!out->images[n])
             return false;
     }
-    return strstr(text, ":fs=") != NULL;
+    const struct power_procs *procs = &out->settings.procs;
+    bool are_led = procs->schedule || procs->length || procs->dies_at || procs->dies_before;
+    return strstr(text, ":fs=") != NULL && (procs->count > 0 || !are_led);
 }

@@ -5,6 +5,10 @@
  *
  *   power:STRATEGY:INDEX:QUANTUM:WORKLOAD:seed=S:txns=N[:durability=D]:tear=512:fs=posix
  *                                   the life alone, which nothing disturbs
+ *   ...:procs=N:schedule=S:length=L[:dies=D[:before=P]]
+ *                                   processes live it (power_procs.h), of which one dies at step D,
+ *                                   or at hit D of point P; `mixed` in place of `procs`: they take
+ *                                   the strategies in turn
  *   ...:without=K.N+K.N             without these operations (workload_cut.h), before the tear
  *   ...:event=E:image=old+3.1+7.2   power fails when so many events have happened, and leaves that;
  *                                   once more for a failure in the recovery from it, and so on

@@ -5,8 +5,8 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 
 #include "faults/memory_fs.h"
@@ -37,6 +37,7 @@ struct level {
     struct claim own_claims[3]; /* of a recovery: as before, when it is open, when it went on */
 };
 
+/* Lies in memory that the processes of a life share. */
 struct power_explorer {
     struct power_settings settings;
     struct power_claims claims;
@@ -99,8 +100,9 @@ static void choose_recoverers(struct power_explorer *explorer)
 struct power_explorer *power_explorer_new(const struct power_settings *settings, const char *folder,
                                           struct power_failures *failures, struct difference *what)
 {
-    struct power_explorer *explorer = calloc(1, sizeof(*explorer));
-    if (!explorer) {
+    struct power_explorer *explorer =
+        mmap(NULL, sizeof(*explorer), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (explorer == MAP_FAILED) {
         differs(what, "no memory");
         return NULL;
     }
@@ -110,10 +112,12 @@ struct power_explorer *power_explorer_new(const struct power_settings *settings,
     choose_recoverers(explorer);
     explorer->judge = power_judge_new(&settings->place, settings->transactions);
     struct level *life = &explorer->levels[0];
+    struct power_recording recording = {.events = &life->events, .claims = &explorer->claims};
     if (!explorer->judge || !make_levels(explorer)) {
         differs(what, "no memory");
-    } else if (power_live(&settings->place, settings->transactions, folder, &life->events,
-                          &explorer->claims, &explorer->counts.steps, what)) {
+    } else if (power_live(&settings->place, settings->transactions, &settings->procs, folder,
+                          &recording, what)) {
+        explorer->counts.steps = recording.steps;
         name_files(&life->events);
         life->memory_used = life->events.memory_used;
         return explorer;
@@ -131,7 +135,7 @@ void power_explorer_free(struct power_explorer *explorer)
     power_table_free(&explorer->table);
     if (explorer->judge)
         power_judge_free(explorer->judge);
-    free(explorer);
+    (void)munmap(explorer, sizeof(*explorer));
 }
 
 /* ---- going through a recording */
@@ -285,6 +289,23 @@ static void add_legal(struct power_counts *counts, double log)
     double high = counts->legal_log10 > log ? counts->legal_log10 : log;
     double low = counts->legal_log10 > log ? log : counts->legal_log10;
     counts->legal_log10 = counts->states ? high + log10(1 + pow(10, low - high)) : log;
+}
+
+void power_counts_add(struct power_counts *to, const struct power_counts *from)
+{
+    if (from->states)
+        add_legal(to, from->legal_log10);
+    to->steps += from->steps;
+    to->states += from->states;
+    to->distinct += from->distinct;
+    to->executed += from->executed;
+    to->nested += from->nested;
+    to->went_on += from->went_on;
+    to->unsampled_states += from->unsampled_states;
+    to->is_cut_short |= from->is_cut_short;
+    to->violations += from->violations;
+    to->seconds += from->seconds;
+    to->recovering_seconds += from->recovering_seconds;
 }
 
 static void count_state(struct power_explorer *explorer, const struct level *level)

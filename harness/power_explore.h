@@ -21,6 +21,7 @@
 struct power_settings {
     struct workload_place place;
     uint64_t transactions;
+    struct power_procs procs;
     size_t tear; /* 512, 4096, or 0 for none */
     enum disk_model model;
     unsigned depth;
@@ -32,7 +33,7 @@ struct power_settings {
 };
 
 struct power_counts {
-    uint64_t steps, states; /* of the life */
+    uint64_t steps, states; /* of the life; of several lives, of all */
     double legal_log10;     /* images of all its states; the same one may be counted often */
     uint64_t distinct;      /* that were looked at */
     uint64_t executed, nested, went_on;
@@ -51,6 +52,9 @@ struct power_failures {
         struct power_choice choice;
     } at[POWER_DEPTH_MAX];
 };
+
+/* The counts of another life beside those that are there. */
+void power_counts_add(struct power_counts *to, const struct power_counts *from);
 
 struct power_explorer;
 

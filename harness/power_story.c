@@ -101,6 +101,8 @@ static void tell_event(struct story *story, const struct disk_event *event)
     else
         tell(story, "written by %s of %" PRIu64 " bytes at %" PRIu64 ", ", event->where,
              event->size, event->at);
+    if (event->process)
+        tell(story, "by process %u, ", event->process);
     tell_when(story, power_claim_at(story->explorer, story->depth, event->mark));
 }
 
@@ -206,6 +208,15 @@ static void tell_lost(struct story *story, const struct sim_disk *disk,
         tell(story, "  nothing\n");
 }
 
+static void tell_last(struct story *story, const struct disk_event *last, uint64_t event,
+                      size_t count)
+{
+    tell(story, "after %s%s", last->is_store ? "a store, by the step after " : "", last->where);
+    if (last->process)
+        tell(story, " of process %u", last->process);
+    tell(story, " (event %" PRIu64 " of %zu)\n", event, count);
+}
+
 static void tell_failure(struct story *story, struct power_explorer *explorer,
                          const struct power_failures *failures, unsigned depth)
 {
@@ -218,9 +229,7 @@ static void tell_failure(struct story *story, struct power_explorer *explorer,
     if (last && last->kind == DISK_MARK)
         tell(story, "when event %" PRIu64 " of %zu has happened\n", event, events->count);
     else if (last)
-        tell(story, "after %s%s (event %" PRIu64 " of %zu)\n",
-             last->is_store ? "a store, by the step after " : "", last->where, event,
-             events->count);
+        tell_last(story, last, event, events->count);
     else
         tell(story, "before anything has happened\n");
     tell_arrived(story, disk, &failures->at[depth].choice);

@@ -51,7 +51,14 @@ struct step {
 static const struct step steps[] = {
     {"kill", {"kill", "--strategy", "all", "--quantum", "32,64"}, 0.3, 1, STATUS_HELD, true},
     {"error", {"error", "--strategy", "all"}, 0.17, 1, STATUS_HELD, true},
-    {"power", {"power"}, 0.17, 100, STATUS_HELD, true}, /* sees to its own controls */
+    {"power", {"power"}, 0.14, 100, STATUS_HELD, true}, /* sees to its own controls */
+    {"power-many",
+     {"power", "--processes", "3", "--workload", "bank"},
+     0.02,
+     20,
+     STATUS_HELD,
+     true},
+    {"power-mix", {"power", "--mixed", "--workload", "bank"}, 0.01, 20, STATUS_HELD, true},
     {"control", {"kill", "--strategy", "control"}, 0.06, 1, STATUS_VIOLATION, true},
     {"threads", {"threads", "--strategy", "all"}, 0.07, 0, STATUS_HELD, false},
     {"procs", {"procs", "--strategy", "all"}, 0.07, 0, STATUS_HELD, false},

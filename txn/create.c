@@ -6,7 +6,9 @@
  *   2. its folder is synced               - from here on PATH.odb never exists without its log
  *   3. PATH.odb.new gets its size, its header, its heap and the caller's root object, and is synced
  *   4. it is renamed to PATH.odb          - all or nothing: there is no half-made storage
- *   5. the folder is synced               - tmf_open() returns after this only
+ *   5. the folder is synced               - tmf_open() returns after this only; whoever opens a
+ *                                           storage that nobody has written to yet syncs it again,
+ *                                           for who made it may have died before
  *
  * A crash before 4 leaves a log and perhaps an .odb.new, which the next creation makes anew. It
  * takes over what begins with our magic (a log: perhaps after sectors that are zero, the first copy

@@ -295,14 +295,14 @@ static int grow_file(struct tmf_storage *storage, size_t size)
 {
     uint64_t file_size = 0;
     int error = tmf_file_size(storage->odb_fd, &file_size);
-    if (!error && file_size < size) {
-        if (tmf_io->ftruncate(storage->odb_fd, (off_t)size) != 0)
-            error = errno;
-        TMF_POINT("txn/grow/file-extended");
-        /* The log may name the new pages only once the size that holds them is durable. */
-        if (!error && !TMF_MUTANT("growth-unsynced") && tmf_io->fsync(storage->odb_fd) != 0)
-            error = errno;
-    }
+    bool has_room = file_size >= size; /* of a growth that was cut off, perhaps before its sync */
+    if (!error && !has_room && tmf_io->ftruncate(storage->odb_fd, (off_t)size) != 0)
+        error = errno;
+    TMF_POINT("txn/grow/file-extended");
+    /* The log may name the new pages only once the size that holds them is durable. */
+    if (!error && !TMF_MUTANT("growth-unsynced") &&
+        !(has_room && TMF_MUTANT("room-taken-for-durable")) && tmf_io->fsync(storage->odb_fd) != 0)
+        error = errno;
     if (!error)
         error = tmf_arena_extend(&storage->arena, size);
     return error ? error : storage->strategy->resize(storage);

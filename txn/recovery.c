@@ -247,11 +247,23 @@ static int recover_if_due_at_open(struct tmf_storage *storage)
     return !error && due ? tmf_recover(storage, &state, state.kind) : error;
 }
 
+/* Who made the storage may have died before its name was durable. Nobody ends the log's first turn
+ * who has not seen to that. */
+static int sync_name(const struct tmf_storage *storage, const struct tmf_log_state *state)
+{
+    if (state->turn > TMF_LOG_FIRST_TURN || TMF_MUTANT("name-taken-for-durable"))
+        return 0;
+    int error = tmf_file_sync_folder(storage->odb_path);
+    return error ? tmf_fail(error, "syncing the folder of '%s'", storage->odb_path) : 0;
+}
+
 int tmf_recover_at_open(struct tmf_storage *storage)
 {
     struct tmf_log_state state;
     bool due = false;
     int error = look_at_open(storage, &state, &due);
+    if (!error)
+        error = sync_name(storage, &state);
     while (!error && due) {
         error = recover_as_reader(storage, TMF_WAIT_FOREVER, recover_if_due_at_open);
         if (error > 0)

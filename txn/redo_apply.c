@@ -209,6 +209,8 @@ static int apply_records(struct tmf_storage *storage)
     }
     tmf_redo_buffer_clear(&state->reading);
     log->appended = log->at.sequence;
+    if (TMF_MUTANT("taken-over-taken-for-durable"))
+        log->durable_below = log->at.sequence;
     return error;
 }
 

@@ -123,6 +123,7 @@ static void check_trace(const char *expected)
 
 /* ---- D1, D5, D25: transactions */
 
+#define NAME_SYNCED "sync folder" /* by who opens what nobody has written to yet */
 #define STORED      "record log, sync log, unlock"
 #define ENDED       "sync odb, slot log, sync log"
 #define COMMITTED   "protect, " ENDED
@@ -213,7 +214,7 @@ static void test_d25_nothing_is_written_for_nothing(const struct test_place *pla
     check_trace("");
     storage = test_open(place, NULL);
     check_ok(tmf_close(storage));
-    check_trace("");
+    check_trace(NAME_SYNCED);
 }
 
 /* ---- D4: creation and growth */
@@ -235,6 +236,47 @@ static void test_d4_order_of_a_creation(const struct test_place *place)
     check_ok(tmf_close(storage));
 }
 
+static const char *dies_after;
+
+static int die_in_place_of_a_sync(int fd)
+{
+    (void)fd;
+    if (strstr(trace, dies_after))
+        test_die();
+    return 0;
+}
+
+/* Creates it, or makes it larger. */
+static void open_and_die(const void *context)
+{
+    static struct tmf_io table;
+    const struct test_place *place = context;
+    tmf_options options = creation;
+    options.size = test_exists(place->odb) ? 2 * SIZE : SIZE;
+    trace_begin();
+    table = *tmf_io;
+    table.fsync = die_in_place_of_a_sync;
+    tmf_io = &table;
+    (void)test_open(place, &options);
+}
+
+/* Its name was not durable when its creator died, nor is it by the commits of others. */
+static void test_d4_name_of_a_dead_creator(const struct test_place *place)
+{
+    dies_after = "rename";
+    test_child_died(test_child(open_and_die, place), SIGKILL);
+    check(test_exists(place->odb));
+    for (unsigned turn = 0; turn < 2; turn++) {
+        trace_begin();
+        tmf_storage *storage = test_open(place, NULL);
+        check_trace(turn ? "" : NAME_SYNCED);
+        tmf_writer *writer = test_write(storage);
+        ((struct root *)tmf_writer_root(writer))->number = turn + 1;
+        test_commit(writer);
+        check_ok(tmf_close(storage));
+    }
+}
+
 static void test_order_of_growth(const struct test_place *place)
 {
     check_ok(tmf_close(test_open(place, &creation)));
@@ -242,10 +284,27 @@ static void test_order_of_growth(const struct test_place *place)
     options.size = 2 * SIZE;
     trace_begin();
     tmf_storage *storage = test_open(place, &options);
-    static const char begun[] = "cut odb, sync odb, record log, sync log, unlock";
+    static const char begun[] = NAME_SYNCED ", cut odb, sync odb, record log, sync log, unlock";
     test_context("%s", trace);
     check(strncmp(trace, begun, sizeof(begun) - 1) == 0); /* its size, then what names it */
     check(strcmp(trace + strlen(trace) - strlen(COMMITTED), COMMITTED) == 0);
+    check_ok(tmf_close(storage));
+}
+
+/* That the file is long enough already does not say that its size is durable. */
+static void test_growth_of_the_dead_is_synced(const struct test_place *place)
+{
+    check_ok(tmf_close(test_open(place, &creation)));
+    dies_after = "cut odb";
+    test_child_died(test_child(open_and_die, place), SIGKILL);
+    check(test_file_size(place->odb) == 2 * SIZE);
+    tmf_options options = creation;
+    options.size = 2 * SIZE;
+    trace_begin();
+    tmf_storage *storage = test_open(place, &options);
+    static const char begun[] = NAME_SYNCED ", sync odb, record log";
+    test_context("%s", trace);
+    check(strncmp(trace, begun, sizeof(begun) - 1) == 0);
     check_ok(tmf_close(storage));
 }
 
@@ -344,7 +403,9 @@ int main(void)
         test_case(test_d1_order_with_durability_process),
         test_case(test_d25_nothing_is_written_for_nothing),
         test_case(test_d4_order_of_a_creation),
+        test_case(test_d4_name_of_a_dead_creator),
         test_case(test_order_of_growth),
+        test_case(test_growth_of_the_dead_is_synced),
         test_case(test_d7_failed_sync_is_final),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
