@@ -29,72 +29,16 @@
 #include "harness/program.h"
 #include "harness/result.h"
 #include "harness/run_outcome.h"
+#include "harness/run_plan.h"
 
 #define MEMORY         "/dev/shm"
-#define FILTERS_MAX    8
 #define PART_SECONDS   120 /* at most so much is lost with a run that is cut off */
 #define PARTS_MAX      10000
 #define DISK_MAX_MIB   4096
 #define MEMORY_MAX_MIB 4096
 #define MIB            ((uint64_t)1 << 20)
 
-struct step {
-    const char *name;
-    const char *words[8];
-    double share;    /* of the time of the run; 0: not a campaign, has no --time */
-    unsigned weight; /* how many of its cases one of --cases stands for; 0: it goes by time alone */
-    enum status expected;
-    bool in_memory; /* where there is no --dir: a killed process leaves the page cache as it is, so
-                       a storage in memory shows the same as one on a disk, many times faster */
-};
-
-static const struct step steps[] = {
-    {"kill", {"kill", "--strategy", "all", "--quantum", "32,64"}, 0.3, 1, STATUS_HELD, true},
-    {"error", {"error", "--strategy", "all"}, 0.17, 1, STATUS_HELD, true},
-    {"power", {"power"}, 0.14, 100, STATUS_HELD, true}, /* sees to its own controls */
-    {"power-many",
-     {"power", "--processes", "3", "--workload", "bank"},
-     0.02,
-     20,
-     STATUS_HELD,
-     true},
-    {"power-mix", {"power", "--mixed", "--workload", "bank"}, 0.01, 20, STATUS_HELD, true},
-    {"control", {"kill", "--strategy", "control"}, 0.06, 1, STATUS_VIOLATION, true},
-    {"threads", {"threads", "--strategy", "all"}, 0.07, 0, STATUS_HELD, false},
-    {"procs", {"procs", "--strategy", "all"}, 0.07, 0, STATUS_HELD, false},
-    {"bench", {"bench"}, 0, 0, STATUS_HELD, false},
-    {"mutants", {"mutants"}, 0.16, 0, STATUS_HELD, false},
-};
-#define STEP_COUNT (sizeof(steps) / sizeof(*steps))
-
-struct profile {
-    const char *name;
-    double time_seconds;    /* of the campaigns together; the benchmarks come on top */
-    unsigned limit_seconds; /* of a part that hangs */
-    bool in_parts;
-    const char *bench[4];
-    const char *filters[FILTERS_MAX]; /* of the parts of the benchmarks */
-};
-
-static const struct profile profiles[] = {
-    {"quick",
-     75,
-     600,
-     false,
-     {"--repetitions", "3", "--min-time", "0.05"},
-     {"-:10{5,6}$|:(32|128)/|crowded|lognormal|pages:(4|256)$|"
-      "^(fragmentation|latency|trace|txn_alloc|split|floor|recovery|strategy|engine|lock)/"}},
-    {"full",
-     10800,
-     7200,
-     true,
-     {"--repetitions", "9", "--min-time", "0.3"},
-     {"^alloc_free/.*:10{2,5}$", "^alloc_free/[^/]+(/quantum:[0-9]+)?/free_blocks:10{6}$",
-      "^latency/", "^fragmentation/", "^txn_alloc/", "^trace/", "^strategy/",
-      "-^(alloc_free|latency|fragmentation|txn_alloc|trace|strategy)/"}},
-};
-
-static const struct profile *profile = &profiles[0];
+static const struct profile *profile = &run_profiles[0];
 static char folder[PATH_MAX - 64];
 static const char *only_steps; /* NULL: all */
 static double part_seconds = PART_SECONDS;
@@ -133,8 +77,8 @@ static bool is_wanted(const struct step *step)
 static bool take_steps(const char *value)
 {
     only_steps = value;
-    for (size_t i = 0; i < STEP_COUNT; i++) {
-        if (is_wanted(&steps[i]))
+    for (size_t i = 0; i < RUN_STEPS; i++) {
+        if (is_wanted(&run_steps[i]))
             return true;
     }
     return false;
@@ -149,9 +93,9 @@ static bool take_number(const char *value, double most, double *out)
 
 static bool take_profile(const char *value)
 {
-    for (size_t i = 0; i < sizeof(profiles) / sizeof(*profiles); i++) {
-        if (strcmp(value, profiles[i].name) == 0) {
-            profile = &profiles[i];
+    for (size_t i = 0; i < RUN_PROFILES; i++) {
+        if (strcmp(value, run_profiles[i].name) == 0) {
+            profile = &run_profiles[i];
             return true;
         }
     }
@@ -505,27 +449,27 @@ static struct outcome run_step(const struct arguments *arguments, struct result 
     return whole;
 }
 
-static void run_steps(const struct arguments *arguments, struct result *result,
-                      struct outcome outcomes[STEP_COUNT])
+static void run_all(const struct arguments *arguments, struct result *result,
+                    struct outcome outcomes[RUN_STEPS])
 {
     unsigned number = 0;
     unsigned count = 0;
     json_object_set_new(result_metrics(result), "steps", json_array());
-    for (size_t i = 0; i < STEP_COUNT; i++)
-        count += is_wanted(&steps[i]) ? count_parts(arguments, &steps[i]) : 0;
-    for (size_t i = 0; i < STEP_COUNT; i++) {
-        if (is_wanted(&steps[i]))
-            outcomes[i] = run_step(arguments, result, &steps[i], &number, count);
+    for (size_t i = 0; i < RUN_STEPS; i++)
+        count += is_wanted(&run_steps[i]) ? count_parts(arguments, &run_steps[i]) : 0;
+    for (size_t i = 0; i < RUN_STEPS; i++) {
+        if (is_wanted(&run_steps[i]))
+            outcomes[i] = run_step(arguments, result, &run_steps[i], &number, count);
     }
 }
 
-static void print_verdicts(FILE *to, const struct outcome outcomes[STEP_COUNT])
+static void print_verdicts(FILE *to, const struct outcome outcomes[RUN_STEPS])
 {
     fprintf(to, "\n%-10s %10s %11s  %-9s %-8s %8s\n", "step", "cases", "violations", "expected",
             "verdict", "seconds");
-    for (size_t i = 0; i < STEP_COUNT; i++) {
-        if (is_wanted(&steps[i]))
-            outcome_print(to, steps[i].name, steps[i].expected, &outcomes[i]);
+    for (size_t i = 0; i < RUN_STEPS; i++) {
+        if (is_wanted(&run_steps[i]))
+            outcome_print(to, run_steps[i].name, run_steps[i].expected, &outcomes[i]);
     }
 }
 
@@ -545,13 +489,13 @@ static void copy_text(FILE *to, const char *path)
  * STATUS_CANNOT where nothing was left, or no page can be made here. */
 static int make_report(FILE *to)
 {
-    char page[PATH_MAX], text[PATH_MAX], jsons[STEP_COUNT][PATH_MAX];
+    char page[PATH_MAX], text[PATH_MAX], jsons[RUN_STEPS][PATH_MAX];
     path_in_folder(page, "report", "html");
     path_in_folder(text, "verdicts", "txt");
-    const char *argv[STEP_COUNT + 5] = {"/proc/self/exe", "report", "--out", page};
-    for (size_t i = 0; i < STEP_COUNT; i++) {
-        path_in_folder(jsons[i], steps[i].name, "json");
-        if (is_wanted(&steps[i]) && access(jsons[i], R_OK) == 0)
+    const char *argv[RUN_STEPS + 5] = {"/proc/self/exe", "report", "--out", page};
+    for (size_t i = 0; i < RUN_STEPS; i++) {
+        path_in_folder(jsons[i], run_steps[i].name, "json");
+        if (is_wanted(&run_steps[i]) && access(jsons[i], R_OK) == 0)
             add_words(argv, (const char *const[]){jsons[i]}, 1);
     }
     struct child_end end = {0};
@@ -578,11 +522,11 @@ static int run(const struct arguments *arguments)
     if (own.json == NULL)
         own.json = json;
     struct result *result = result_new(&own);
-    struct outcome outcomes[STEP_COUNT] = {0};
-    run_steps(&own, result, outcomes);
+    struct outcome outcomes[RUN_STEPS] = {0};
+    run_all(&own, result, outcomes);
     print_verdicts(result_text(result), outcomes);
     int missing = make_report(result_text(result));
-    for (size_t i = 0; i < STEP_COUNT; i++)
+    for (size_t i = 0; i < RUN_STEPS; i++)
         missing = outcomes[i].code == STATUS_CANNOT ? STATUS_CANNOT : missing;
     int status = result_finish(result);
     return status == STATUS_HELD ? missing : status;
