@@ -291,22 +291,28 @@ static void draw_death(struct power_procs *procs)
     size_t points[POINTS_MAX];
     size_t count = points_met(points);
     uint64_t hits = procs->length;
-    if (count > 0 && random_below(procs->schedule, 0, 0, ANYWHERE_SHARE) > 0) {
-        size_t point = points[random_below(procs->schedule, 0, 1, count)];
-        procs->dies_before = faults_point_at(point)->name;
+    bool is_anywhere = random_below(procs->schedule, 0, 0, ANYWHERE_SHARE) == 0;
+    size_t point;
+    if (!procs->dies_before && count > 0 && !is_anywhere)
+        procs->dies_before =
+            faults_point_at(points[random_below(procs->schedule, 0, 1, count)])->name;
+    if (procs->dies_before && faults_point_find(procs->dies_before, &point) == 0)
         hits = faults_point_hits(point);
-    }
-    procs->dies_at = 1 + random_below(procs->schedule, 0, 2, hits);
+    if (hits)
+        procs->dies_at = 1 + random_below(procs->schedule, 0, 2, hits);
+    else
+        procs->dies_before = NULL;
 }
 
 bool power_plan(const struct workload_place *place, uint64_t transactions, const char *folder,
                 struct power_procs *procs, struct difference *what)
 {
     procs->dies_at = 0;
-    procs->dies_before = NULL;
     if (!measure(place, transactions, folder, procs, what))
         return false;
     if (procs->may_die && strategy_survives(place->strategy) != TMF_SURVIVES_NOTHING)
         draw_death(procs);
+    else
+        procs->dies_before = NULL;
     return true;
 }
