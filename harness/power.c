@@ -396,7 +396,7 @@ static void run_one(struct session *session, const struct workload_place *place,
     double until = total * (double)(n + 1) / (double)count;
     uint64_t lives = count_lives(total > 0, until - result_seconds(session->result));
     session->row = (struct row){.lives = 0};
-    for (uint64_t life = 0; life < lives; life++) {
+    for (uint64_t life = 0; life < lives || life == 0; life++) {
         *settings = chosen;
         settings->place = *place;
         power_size(&settings->place);
