@@ -8,6 +8,7 @@
  * harness that finds nothing wrong with it has found out nothing about the others, so that is the
  * violation then; what fails as it must is shown as a counterexample, and counted in its row alone.
  */
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <math.h>
@@ -395,8 +396,9 @@ static void run_one(struct session *session, const struct workload_place *place,
     double total = arguments->time_seconds;
     double until = total * (double)(n + 1) / (double)count;
     uint64_t lives = count_lives(total > 0, until - result_seconds(session->result));
+    assert(count > 0 && lives > 0);
     session->row = (struct row){.lives = 0};
-    for (uint64_t life = 0; life < lives || life == 0; life++) {
+    for (uint64_t life = 0; life < lives; life++) {
         *settings = chosen;
         settings->place = *place;
         power_size(&settings->place);

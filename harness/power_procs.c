@@ -163,7 +163,9 @@ static uint64_t share_of(const struct member *self)
     unsigned readers = reader_count(self->procs);
     unsigned writers = self->procs->count - readers;
     uint64_t all = self->life->transactions;
-    return self->number < readers ? all : all / writers + (self->number - readers < all % writers);
+    if (self->number < readers || writers == 0)
+        return all;
+    return all / writers + (self->number - readers < all % writers);
 }
 
 static bool live_session(struct member *self, size_t size, uint64_t share)
