@@ -183,13 +183,11 @@ static bool live_session(struct member *self, size_t size, uint64_t share)
 /* The n-th from that of the life on, of those that survive power loss and can be had. */
 static const char *strategy_in_turn(const char *first, unsigned n)
 {
-    size_t at = 0, count = 0;
+    size_t at = 0;
     char missing[256];
     while (strcmp(tmf_strategy_name(at), first) != 0)
         at++;
-    while (tmf_strategy_name(count))
-        count++;
-    for (;; at = (at + 1) % count) {
+    for (;; at = tmf_strategy_name(at + 1) ? at + 1 : 0) {
         const char *name = tmf_strategy_name(at);
         if (strategy_survives(name) == TMF_SURVIVES_POWER &&
             strategy_is_available(name, missing, sizeof(missing)) && n-- == 0)
