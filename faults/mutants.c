@@ -12,10 +12,10 @@
 
 #include "alloc/point.h"
 
-/* Some of these lives of two processes, of which one dies, come by what one alone never does. */
+/* Lives of two processes, of which one dies at a point, come by what one alone never does. */
 #define TOGETHER                                                                                   \
     "--strategy redo-segv --workload bank --depth 1 --images 4 --cases 100000 --processes 2 "      \
-    "--schedules 100"
+    "--schedules 100 --dies-before "
 
 /* MUTANTS: faults/points_test.cmake compares the names from here on with those in the source. */
 static const struct faults_mutant mutants[] = {
@@ -210,8 +210,10 @@ static const struct faults_mutant mutants[] = {
      "kill", "--strategy redo-segv", NULL},
     {"caught-up-not-remembered", "what others have committed is shown and not remembered", "procs",
      "--strategy redo-segv --workload border --schedules 200 --processes 4 --visits 6", NULL},
+    {"slot-taken-for-durable", "a slot that another process has written is taken for durable",
+     "power", TOGETHER "txn/log/start-written", NULL},
     {"taken-over-taken-for-durable", "a record of another process is taken for durable", "power",
-     TOGETHER " --schedule 15", NULL},
+     TOGETHER "txn/sync/before", NULL},
     {"page-border-missed", "of a run that crosses pages the last byte of a page is not applied",
      "procs", "--strategy redo-segv --workload border", NULL},
     {"missed-checkpoint-ignored", "stale private pages are kept after a checkpoint that was missed",
@@ -271,7 +273,7 @@ static const struct faults_mutant mutants[] = {
      "power", "--strategy redo-segv", NULL},
     {"name-taken-for-durable",
      "who opens a storage takes its name for durable, though its creator died before", "power",
-     TOGETHER " --schedule 9", NULL},
+     TOGETHER "txn/create/after-rename", NULL},
     {"failed-creation-left", "a creation that fails leaves its log behind", "kill",
      "--strategy redo-segv", NULL},
     {"made-without-room", "a storage is created whose pages had no room", "error",
@@ -280,7 +282,7 @@ static const struct faults_mutant mutants[] = {
      "--strategy redo-segv", NULL},
     {"room-taken-for-durable",
      "a file that is long enough already is taken for one whose size is durable", "power",
-     TOGETHER " --schedule 25", NULL},
+     TOGETHER "txn/grow/file-extended", NULL},
     {"grown-header-unsealed", "the header of an arena that grew keeps its old checksum", "kill",
      "--strategy redo-segv", NULL},
     {"growth-not-committed", "an arena grows without a commit", "kill", "--strategy redo-segv",

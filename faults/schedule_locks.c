@@ -2,6 +2,8 @@
 /*
  * File locks under a schedule of processes: who would wait for one lets the others go on, and asks
  * again when any of them has changed a lock. Nobody waits in the kernel, where no schedule sees it.
+ * There are points after a call too, where another may let go of the lock: so it is asked for once
+ * more with nothing between that and the wait.
  */
 #include <errno.h>
 #include <sys/file.h>
@@ -29,6 +31,9 @@ static int scheduled_flock(int fd, int operation)
     bool may_wait = !(operation & (LOCK_UN | LOCK_NB));
     int result = faults_io_points.flock(fd, operation | (may_wait ? LOCK_NB : 0));
     while (may_wait && would_wait(result)) {
+        result = tmf_io_system.flock(fd, operation | LOCK_NB);
+        if (!would_wait(result))
+            break;
         wait_for_locks();
         result = faults_io_points.flock(fd, operation | LOCK_NB);
     }
@@ -44,6 +49,9 @@ static int scheduled_fcntl_lock(int fd, int command, struct flock *lock)
     bool may_wait = command == F_OFD_SETLKW;
     int result = faults_io_points.fcntl_lock(fd, may_wait ? F_OFD_SETLK : command, lock);
     while (may_wait && would_wait(result)) {
+        result = tmf_io_system.fcntl_lock(fd, F_OFD_SETLK, lock);
+        if (!would_wait(result))
+            break;
         wait_for_locks();
         result = faults_io_points.fcntl_lock(fd, F_OFD_SETLK, lock);
     }

@@ -8,6 +8,7 @@
  * harness that finds nothing wrong with it has found out nothing about the others, so that is the
  * violation then; what fails as it must is shown as a counterexample, and counted in its row alone.
  */
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <math.h>
@@ -52,6 +53,7 @@ enum {
     KEY_MIXED,
     KEY_SCHEDULE,
     KEY_SCHEDULES,
+    KEY_DIES_BEFORE,
     KEY_MUTANT
 };
 static const struct argp_option options[] = {
@@ -71,6 +73,8 @@ static const struct argp_option options[] = {
      "so many seeds from there on, a life each; with even ones a process dies (as there is time, "
      "or 4)",
      0},
+    {"dies-before", KEY_DIES_BEFORE, "POINT", 0,
+     "where one of the processes (3) dies, see `tmf list points` (anywhere)", 0},
     {"mutant", KEY_MUTANT, "NAME", 0, "wakes a bug of `tmf list mutants`, or $TMF_MUTANT", 0},
     {0},
 };
@@ -82,6 +86,15 @@ static bool take_number(const char *value, uint64_t most, uint64_t *out)
     return end != value && *end == 0 && *out >= 1 && *out <= most;
 }
 
+static bool take_point(const char *name)
+{
+    size_t n;
+    bool is_known = faults_point_find(name, &n) == 0;
+    if (is_known)
+        chosen.procs.dies_before = faults_point_at(n)->name;
+    return is_known;
+}
+
 static bool take_processes(int key, const char *value)
 {
     uint64_t number = PROCESSES;
@@ -90,6 +103,8 @@ static bool take_processes(int key, const char *value)
     if (key == KEY_SCHEDULE && !take_number(value, UINT64_MAX / 2, &chosen.procs.schedule))
         return false;
     if (key == KEY_SCHEDULES && !take_number(value, UINT32_MAX, &schedules))
+        return false;
+    if (key == KEY_DIES_BEFORE && !take_point(value))
         return false;
     chosen.procs.is_mixed |= key == KEY_MIXED;
     if (key == KEY_PROCESSES || !processes)
@@ -105,6 +120,7 @@ static bool take(int key, const char *value)
     case KEY_MIXED:
     case KEY_SCHEDULE:
     case KEY_SCHEDULES:
+    case KEY_DIES_BEFORE:
         return take_processes(key, value);
     case KEY_TEAR:
         return power_tear_parse(value, &chosen.tear);
@@ -380,6 +396,7 @@ static void run_one(struct session *session, const struct workload_place *place,
     double total = arguments->time_seconds;
     double until = total * (double)(n + 1) / (double)count;
     uint64_t lives = count_lives(total > 0, until - result_seconds(session->result));
+    assert(count > 0 && lives > 0);
     session->row = (struct row){.lives = 0};
     for (uint64_t life = 0; life < lives; life++) {
         *settings = chosen;

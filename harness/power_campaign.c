@@ -179,6 +179,7 @@ static bool find_shortest(struct shrink *shrink, unsigned processes)
             shorter->procs = (struct power_procs){.count = processes,
                                                   .is_mixed = whole->procs.is_mixed,
                                                   .may_die = whole->procs.dies_at > 0,
+                                                  .dies_before = whole->procs.dies_before,
                                                   .schedule = whole->procs.schedule};
         if (find_violation(shrink, false))
             return true;

@@ -24,7 +24,7 @@
 
 /* What was known, by the mark of an event: another at every begin and acknowledgement. */
 struct power_claims {
-    struct claim at[3 * POWER_TRANSACTIONS_MAX + 4 * SCHEDULE_THREADS_MAX];
+    struct claim at[3 * POWER_TRANSACTIONS_MAX + (uint64_t)4 * SCHEDULE_THREADS_MAX];
     uint64_t count;
 };
 

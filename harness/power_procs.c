@@ -163,7 +163,9 @@ static uint64_t share_of(const struct member *self)
     unsigned readers = reader_count(self->procs);
     unsigned writers = self->procs->count - readers;
     uint64_t all = self->life->transactions;
-    return self->number < readers ? all : all / writers + (self->number - readers < all % writers);
+    if (self->number < readers || writers == 0)
+        return all;
+    return all / writers + (self->number - readers < all % writers);
 }
 
 static bool live_session(struct member *self, size_t size, uint64_t share)
@@ -181,13 +183,11 @@ static bool live_session(struct member *self, size_t size, uint64_t share)
 /* The n-th from that of the life on, of those that survive power loss and can be had. */
 static const char *strategy_in_turn(const char *first, unsigned n)
 {
-    size_t at = 0, count = 0;
+    size_t at = 0;
     char missing[256];
     while (strcmp(tmf_strategy_name(at), first) != 0)
         at++;
-    while (tmf_strategy_name(count))
-        count++;
-    for (;; at = (at + 1) % count) {
+    for (;; at = tmf_strategy_name(at + 1) ? at + 1 : 0) {
         const char *name = tmf_strategy_name(at);
         if (strategy_survives(name) == TMF_SURVIVES_POWER &&
             strategy_is_available(name, missing, sizeof(missing)) && n-- == 0)
@@ -291,22 +291,28 @@ static void draw_death(struct power_procs *procs)
     size_t points[POINTS_MAX];
     size_t count = points_met(points);
     uint64_t hits = procs->length;
-    if (count > 0 && random_below(procs->schedule, 0, 0, ANYWHERE_SHARE) > 0) {
-        size_t point = points[random_below(procs->schedule, 0, 1, count)];
-        procs->dies_before = faults_point_at(point)->name;
+    bool is_anywhere = random_below(procs->schedule, 0, 0, ANYWHERE_SHARE) == 0;
+    size_t point;
+    if (!procs->dies_before && count > 0 && !is_anywhere)
+        procs->dies_before =
+            faults_point_at(points[random_below(procs->schedule, 0, 1, count)])->name;
+    if (procs->dies_before && faults_point_find(procs->dies_before, &point) == 0)
         hits = faults_point_hits(point);
-    }
-    procs->dies_at = 1 + random_below(procs->schedule, 0, 2, hits);
+    if (hits)
+        procs->dies_at = 1 + random_below(procs->schedule, 0, 2, hits);
+    else
+        procs->dies_before = NULL;
 }
 
 bool power_plan(const struct workload_place *place, uint64_t transactions, const char *folder,
                 struct power_procs *procs, struct difference *what)
 {
     procs->dies_at = 0;
-    procs->dies_before = NULL;
     if (!measure(place, transactions, folder, procs, what))
         return false;
     if (procs->may_die && strategy_survives(place->strategy) != TMF_SURVIVES_NOTHING)
         draw_death(procs);
+    else
+        procs->dies_before = NULL;
     return true;
 }

@@ -24,7 +24,8 @@
 /* False: as power_live(); life->what says which process. schedule_share() was called. */
 bool power_live_together(struct power_life *life, const struct power_procs *procs);
 
-/* Fills in length and dies_at: lives once, in `folder`, which is empty. False: that failed. */
+/* Fills in length and dies_at, and dies_before where that is not said: lives once, in `folder`,
+ * which is empty. False: that failed. */
 bool power_plan(const struct workload_place *place, uint64_t transactions, const char *folder,
                 struct power_procs *procs, struct difference *what);
 

@@ -8,6 +8,7 @@ include(${CMAKE_CURRENT_LIST_DIR}/tmf_run.cmake)
 # Wrong words.
 tmf(2 "'0' is no value" power --processes 0)
 tmf(2 "'17' is no value" power --processes 17)
+tmf(2 "'nowhere' is no value" power --dies-before nowhere)
 tmf(2 "--mixed takes two processes or more" power --mixed --processes 1)
 tmf(2 "--mixed takes two processes or more" power --mixed --strategy undo-mlock)
 set(life power:undo-fsync:bins:32:bank:seed=1:txns=1:tear=512:fs=posix)
@@ -59,20 +60,22 @@ if(NOT first STREQUAL second)
 endif()
 
 # Bugs that take two processes: a life of one holds; their story names the processes, and replays.
-function(takes_two mutant schedule transactions story)
-  set(words power --strategy redo-segv --workload bank --transactions ${transactions} --mutant ${mutant} --until-first
-    --images 8 --dir ${DIR})
-  tmf(0 "" ${words} --processes 1 --cases 1000000)
-  tmf(1 "VIOLATION [^\n]*:procs=2:schedule=${schedule}:.*${story}" ${words} --processes 3 --schedule ${schedule} --cases 100000
-    --schedules 1)
+function(takes_two mutant point story)
+  set(words power --strategy redo-segv --workload bank --transactions 3 --mutant ${mutant} --until-first --images 4
+    --dir ${DIR} --cases 100000)
+  tmf(0 "" ${words} --processes 1)
+  tmf(1 "VIOLATION [^\n]*:procs=2:schedule=[^\n]*:before=${point}:.*${story}" ${words} --processes 2 --schedules 100
+    --dies-before ${point})
   string(REGEX MATCH "tmf replay '([^']+)'" line "${said}")
   set(case ${CMAKE_MATCH_1})
   tmf(1 "VIOLATION.*${story}" replay --dir ${DIR} ${case})
   string(REGEX REPLACE ":mutant=.*" "" sound ${case})
   tmf(0 "it holds|not to be had" replay --dir ${DIR} ${sound})
 endfunction()
-takes_two(name-taken-for-durable 12 8 "still the name storage.odb: gone")
-takes_two(room-taken-for-durable 30 8 "by process [12].*still the size of storage.odb")
+takes_two(name-taken-for-durable txn/create/after-rename "still the name storage.odb: gone")
+takes_two(room-taken-for-durable txn/grow/file-extended "by process [12].*still the size of storage.odb")
+takes_two(slot-taken-for-durable txn/log/start-written "by process [12].*the log is damaged")
+takes_two(taken-over-taken-for-durable txn/sync/before "storage.odb, page [^\n]*by process [12].*storage.log[^\n]* by process [12]")
 
 # Parts of a campaign add up.
 set(small power --processes 3 --strategy undo-fsync,redo-segv --workload border --transactions 2 --images 8 --schedules 2

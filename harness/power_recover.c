@@ -12,8 +12,9 @@
 #include "faults/memory_fs.h"
 #include "harness/strategy.h"
 
-#define KNOWN_STATES 4 /* of one R */
-#define PATH         "/power/" POWER_STORAGE
+#define KNOWN_STATES   4 /* of one R */
+#define GOINGS_ON_MOST 5 /* one after each of POWER_DEPTH_MAX recoveries, and one to spare */
+#define PATH           "/power/" POWER_STORAGE
 
 const char *power_recoverer(size_t n)
 {
@@ -45,7 +46,7 @@ struct power_judge *power_judge_new(const struct workload_place *place, uint64_t
         return NULL;
     judge->place = *place;
     judge->place.durability = TMF_DURABILITY_SYNC;
-    judge->states = transactions + 3;
+    judge->states = transactions + 1 + GOINGS_ON_MOST;
     judge->oracles = calloc(judge->states, sizeof(struct oracle *));
     judge->known = calloc(judge->states, sizeof(*judge->known));
     bool made = judge->oracles && judge->known;

@@ -134,6 +134,7 @@ int tmf_log_create(struct tmf_log *log, int fd, uint64_t id, uint64_t size)
     *log = (struct tmf_log){.fd = fd,
                             .id = id,
                             .turn = TMF_LOG_FIRST_TURN,
+                            .turn_synced = TMF_LOG_FIRST_TURN,
                             .size = size,
                             .size_kept = size,
                             .durable = true};
@@ -194,7 +195,8 @@ static int read_slot(struct tmf_log *log)
 
 int tmf_log_attach(struct tmf_log *log, int fd, uint64_t size_kept)
 {
-    *log = (struct tmf_log){.fd = fd, .size_kept = size_kept, .durable = true};
+    *log = (struct tmf_log){
+        .fd = fd, .size_kept = size_kept, .durable = true, .turn_synced = TMF_LOG_FIRST_TURN};
     int error = tmf_file_size(fd, &log->size);
     if (!error && log->size < HEAD_SIZE)
         error = why_short(fd);
@@ -320,6 +322,8 @@ int tmf_log_start(struct tmf_log *log, enum tmf_log_kind kind, uint64_t sequence
         return error;
     TMF_POINT("txn/log/start-synced");
     tmf_log_follow(log, &state);
+    if (log->durable)
+        log->turn_synced = state.turn;
     if (log->size > log->size_kept && tmf_io->ftruncate(log->fd, (off_t)log->size_kept) == 0)
         log->size = log->size_kept;
     return 0;

@@ -29,7 +29,8 @@ struct tmf_log {
     const unsigned char *head; /* the first `mapped` bytes, mapped shared */
     size_t mapped;
     uint64_t id, salt;
-    uint64_t turn; /* of the slot that we know; 0: none, all of the log is news */
+    uint64_t turn;        /* of the slot that we know; 0: none, all of the log is news */
+    uint64_t turn_synced; /* of a slot that we know to be durable */
     enum tmf_log_kind kind;
     uint64_t sequence;  /* of that slot: the undo log's transaction, or the redo log's first */
     uint64_t size;      /* of the file, as far as we know */

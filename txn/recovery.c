@@ -317,6 +317,21 @@ static int settle_and_take_over(struct tmf_storage *storage, bool exclusive, uin
     return error ? error : take_over(storage, &state, exclusive);
 }
 
+/* Who wrote the slot may have died before its sync. A record must not be on the medium without it,
+ * so that whoever appends makes sure first. */
+static int sync_slot(struct tmf_storage *storage)
+{
+    struct tmf_log *log = &storage->log;
+    if (log->turn_synced == log->turn || storage->durability == TMF_DURABILITY_PROCESS ||
+        TMF_MUTANT("slot-taken-for-durable"))
+        return 0;
+    log->syncs++;
+    if (tmf_io->fdatasync(log->fd) != 0)
+        return tmf_fail(tmf_poison(storage, errno), "syncing '%s'", storage->log_path);
+    log->turn_synced = log->turn;
+    return 0;
+}
+
 /* A log whose checksums are right may still be forged; where it moves the header, no pointer holds.
  */
 static int check_address(const struct tmf_storage *storage)
@@ -345,6 +360,8 @@ int tmf_entered(void *context, bool exclusive, uint64_t deadline)
     int error = settle_and_take_over(storage, exclusive, deadline);
     if (!error && exclusive && storage->log.has_leftovers) /* which was not known before */
         error = settle_and_take_over(storage, exclusive, deadline);
+    if (!error && exclusive)
+        error = sync_slot(storage);
     if (!error)
         error = check_address(storage);
     if (!error)

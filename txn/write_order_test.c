@@ -291,6 +291,33 @@ static void test_order_of_growth(const struct test_place *place)
     check_ok(tmf_close(storage));
 }
 
+static void write_once(const void *context)
+{
+    tmf_storage *storage = test_open(context, NULL);
+    tmf_writer *writer = test_write(storage);
+    ((struct root *)tmf_writer_root(writer))->number++;
+    test_commit(writer);
+    check_ok(tmf_close(storage));
+}
+
+/* Who wrote the slot may have died before its sync: it is durable before a record stands under it.
+ */
+static void test_slot_of_another_is_synced(const struct test_place *place)
+{
+    tmf_storage *storage = test_open(place, &creation);
+    test_in_child(write_once, place);
+    for (unsigned turn = 0; turn < 2; turn++) {
+        trace_begin();
+        tmf_writer *writer = test_write(storage);
+        check_trace(turn ? "" : "sync log");
+        ((struct root *)tmf_writer_root(writer))->number++;
+        check_trace(STORED);
+        test_commit(writer);
+        check_trace(COMMITTED);
+    }
+    check_ok(tmf_close(storage));
+}
+
 /* That the file is long enough already does not say that its size is durable. */
 static void test_growth_of_the_dead_is_synced(const struct test_place *place)
 {
@@ -406,6 +433,7 @@ int main(void)
         test_case(test_d4_name_of_a_dead_creator),
         test_case(test_order_of_growth),
         test_case(test_growth_of_the_dead_is_synced),
+        test_case(test_slot_of_another_is_synced),
         test_case(test_d7_failed_sync_is_final),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
