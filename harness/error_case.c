@@ -351,7 +351,7 @@ void error_shrink(struct error_stage *stage, struct error_case *one)
         shrink.shorter = *one;
     shrink.uses_max = shrink.shorter.fault.nth;
     shrink.tries = 0;
-    workload_cut_shrink(&shrink.shorter.life.place, shrink.shorter.life.transactions + 2,
+    workload_cut_shrink(&shrink.shorter.life.place, shrink.shorter.life.transactions + 3,
                         still_fails, &shrink);
     *one = shrink.shorter;
 }

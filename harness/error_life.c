@@ -442,16 +442,20 @@ static enum step give_up_creation(struct run *run)
                  : wrong(run, "a creation went on that its initialiser gave up");
 }
 
+/* Three sessions: one with a visitor, one alone, one beside others; each but the first grows. */
 static enum step live(struct run *run)
 {
-    uint64_t half = (run->job->one->life.transactions + 1) / 2;
+    uint64_t all = run->job->one->life.transactions;
     size_t size = run->place->workload->arena_size;
     enum step status = give_up_creation(run);
     if (status != WRONG)
-        status = live_session(run, size, half, true);
-    run->exclusive = true;
-    if (status == WELL || (status == FELL && !run->fault->sticky))
-        status = live_session(run, size + KILL_GROWTH, run->job->one->life.transactions + 2, false);
+        status = live_session(run, size, (all + 1) / 2, true);
+    for (unsigned n = 1; n <= 2; n++) {
+        if (status == WRONG || (status == FELL && run->fault->sticky))
+            break;
+        run->exclusive = n == 1;
+        status = live_session(run, size + n * KILL_GROWTH, all + 1 + n, false);
+    }
     return status;
 }
 

@@ -58,8 +58,8 @@ struct tmf_log_state {
 };
 
 /*
- * Is the log counted so far that what is committed under it might not be opened again? Only a forged
- * slot leads there; half of all numbers are left for recovering what it says.
+ * Is the log counted so far that what is committed under it might not be opened again? Only a
+ * forged slot leads there; half of all numbers are left for recovering what it says.
  */
 bool tmf_log_is_spent(const struct tmf_log *log);
 
