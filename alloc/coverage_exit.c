@@ -21,8 +21,8 @@ int __wrap_kill(pid_t pid, int signal);
 /* Where memory may be refused (faults/memory_faults.c), that is over now. */
 void faults_io_suspend(bool wanted) __attribute__((weak));
 
-/* Once: gcc takes a mutex to write them, and a schedule of threads (faults/schedule.h) that is stuck
- * ends the process from there again. */
+/* Once: gcc takes a mutex to write them, and a schedule of threads (faults/schedule.h) that is
+ * stuck ends the process from there again. */
 static void write_counters(void)
 {
     static bool begun;
