@@ -82,7 +82,7 @@ endif()
 # whose files alone are gone is one that lost them; a disk that is full.
 tmf(3 "needs more than 1 MiB.*not run" run --time 600 --max-disk 1 --steps threads --dir ${DIR}/scratch
   --out ${DIR}/large)
-tmf(3 "needs more than 1 MiB of the memory.*not run" run --time 30 --max-memory 1 --steps power
+tmf(3 "needs more than 1 MiB of the memory.*not run" run --time 600 --max-memory 1 --steps power
   --dir ${DIR}/scratch --out ${DIR}/larger)
 must_be_clear("tmf run" ${DIR}/scratch)
 foreach(command "kill" "error" "threads")
