@@ -442,19 +442,26 @@ static enum step give_up_creation(struct run *run)
                  : wrong(run, "a creation went on that its initialiser gave up");
 }
 
-/* Three sessions: one with a visitor, one alone, one beside others; each but the first grows. */
+/* A storage that nobody has written to is opened again; there is a visitor; it grows while it is
+ * open to nobody else, and beside others. */
 static enum step live(struct run *run)
 {
-    uint64_t all = run->job->one->life.transactions;
-    size_t size = run->place->workload->arena_size;
+    const uint64_t all = run->job->one->life.transactions;
+    const struct {
+        bool visited, exclusive;
+        size_t growth;
+        uint64_t last;
+    } sessions[] = {{false, false, 0, 0},
+                    {true, false, 0, (all + 1) / 2},
+                    {false, true, KILL_GROWTH, all + 2},
+                    {false, false, 2 * KILL_GROWTH, all + 3}};
     enum step status = give_up_creation(run);
-    if (status != WRONG)
-        status = live_session(run, size, (all + 1) / 2, true);
-    for (unsigned n = 1; n <= 2; n++) {
-        if (status == WRONG || (status == FELL && run->fault->sticky))
+    for (size_t n = 0; n < sizeof(sessions) / sizeof(*sessions) && status != WRONG; n++) {
+        if (n > 0 && status == FELL && run->fault->sticky)
             break;
-        run->exclusive = n == 1;
-        status = live_session(run, size + n * KILL_GROWTH, all + 1 + n, false);
+        run->exclusive = sessions[n].exclusive;
+        status = live_session(run, run->place->workload->arena_size + sessions[n].growth,
+                              sessions[n].last, sessions[n].visited);
     }
     return status;
 }
