@@ -298,7 +298,7 @@ static const struct faults_mutant mutants[] = {
     {"failed-step-not-doomed", "after a commit that failed stores may reach the file", "error",
      "--strategy redo-segv --call pwrite", NULL},
     {"left-undone-forgotten", "a rollback that failed is not made up for", "error",
-     "--strategy undo-fsync --call pwrite --transactions 1", NULL},
+     "--strategy undo-fsync --call pwrite --transactions 1 --cases 4000", NULL},
     {"owner-unchecked", "any thread may commit what another has begun", "threads",
      "--strategy redo-segv", NULL},
     {"unlocked-before-ended", "the lock is given back before the transaction is ended", "threads",
