@@ -306,7 +306,8 @@ struct shrink {
     int tries;
 };
 
-/* How often the call is made in a life without faults; of the disk, the pages it needs. */
+/* How often the call is made where nothing fails, in a life, or in the recovery of one; of the disk,
+ * the pages it needs. */
 static uint64_t count_uses(struct error_stage *stage, const struct error_case *one)
 {
     struct error_case whole = *one;
@@ -314,13 +315,14 @@ static uint64_t count_uses(struct error_stage *stage, const struct error_case *o
     if (is_on_disk(one))
         return SHRINK_TRIES;
     whole.fault = (struct faults_fault){.row = NULL};
+    if (!error_leave(stage, &whole, &outcome) || (one->life.death.hit && !outcome.reached))
+        return 0;
     return error_fault(stage, &whole, &outcome) ? faults_io_made(one->fault.row->call) : 0;
 }
 
 /* Whether it fails with the fault at any use of its call; then that is the first one. */
-static bool still_fails(void *context)
+static bool fails_at_some_use(struct shrink *shrink)
 {
-    struct shrink *shrink = context;
     struct error_case *shorter = &shrink->shorter;
     struct kill_outcome outcome;
     uint64_t before = shorter->fault.nth;
@@ -336,10 +338,27 @@ static bool still_fails(void *context)
     return false;
 }
 
+/* Where a dead one is recovered from, whether it does after a death at the same point, there or
+ * before: a shorter life comes by it less often. */
+static bool still_fails(void *context)
+{
+    struct shrink *shrink = context;
+    uint64_t *hit = &shrink->shorter.life.death.hit;
+    uint64_t before = *hit;
+    if (before == 0)
+        return fails_at_some_use(shrink);
+    for (*hit = 1; *hit <= before; ++*hit) {
+        if (fails_at_some_use(shrink))
+            return true;
+    }
+    *hit = before;
+    return false;
+}
+
 void error_shrink(struct error_stage *stage, struct error_case *one)
 {
-    if (!one->fault.row || one->life.death.hit)
-        return; /* the death would be at another place of a shorter life */
+    if (!one->fault.row)
+        return;
     struct shrink shrink = {.stage = stage, .shorter = *one, .uses_max = UINT64_MAX};
     bool found = false;
     for (uint64_t n = 1; !found && n <= one->life.transactions; n++) {
