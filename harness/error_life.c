@@ -415,7 +415,7 @@ static enum step transact_until(struct run *run, size_t size, uint64_t last)
     return status;
 }
 
-/* An open storage from transaction run->next to `last`; `visited`: and one more. */
+/* An open storage from transaction run->next to `last`, 0: nobody writes; `visited`: and one more. */
 static enum step live_session(struct run *run, size_t size, uint64_t last, bool visited)
 {
     enum step status = open_storage(run, size);
@@ -426,7 +426,7 @@ static enum step live_session(struct run *run, size_t size, uint64_t last, bool 
         if (status == WELL)
             status = transact_until(run, size, last + 2);
     }
-    if (status == WELL && workload_may_roll_back(run->place))
+    if (status == WELL && last > 0 && workload_may_roll_back(run->place))
         status = abandon(run);
     enum step closed = close_storage(run);
     return status == WELL || closed == WRONG ? closed : status;
