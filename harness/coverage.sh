@@ -19,8 +19,8 @@ that tmf error does not reach, leaving out those that txn/unreached.txt argues a
 
       --cases NUMBER   of the lives of which only some faults are tried ($cases)
 
-Exit status: 0; 1 a test failed, tmf error found something, or an error branch was not reached; 2 wrong
-usage.
+Exit status: 0; 1 a test failed, tmf error found something, an error branch was not reached, or a row
+of txn/unreached.txt is about none that was not; 2 wrong usage.
 END
 }
 

@@ -5,10 +5,9 @@
     coverage.py unreached JSON ROWS    the error branches of txn/ that were not reached
 
 An error branch is a line that speaks of an error and was never run, or was run and never went one
-of its ways; of a condition of several terms, those of the terms that speak of one. ROWS names those
-that need not be, one a line: FILE | FUNCTION | TEXT | REASON, where TEXT is part of the source line,
-or empty for all of the function, and FUNCTION may be *. Exit status 1: one is not in ROWS, or one of
-ROWS was reached.
+of its ways; of a condition of several terms, those of the terms that speak of one. ROWS names those that need not be, one a line: FILE | FUNCTION | TEXT | REASON, where
+TEXT is part of the source line, or empty for all of the function, and FUNCTION may be *. Exit
+status 1: one is not in ROWS, or a row names none that was not reached.
 """
 import json
 import re
@@ -90,18 +89,28 @@ def unreached_of(file):
             yield number, functions[number - 1], text, "one way only" if one_way else "never"
 
 
+class Row:
+    """An error branch that need not be reached, or several."""
+
+    def __init__(self, line, number):
+        parts = [part.strip() for part in line.split("|", 3)]
+        if len(parts) != 4 or not parts[3]:
+            raise ValueError(f"line {number} is not FILE | FUNCTION | TEXT | REASON: {line}")
+        self.file, self.function, self.text, _ = parts
+        self.number = number
+        self.used = False
+
+    def allows(self, file, function, text):
+        allowed = (self.file == file and self.function in (function, "*") and self.text in text)
+        self.used = self.used or allowed
+        return allowed
+
+
 def read_rows(path):
     with open(path, encoding="utf-8") as opened:
-        lines = [line.strip() for line in opened if line.strip() and not line.startswith("#")]
-    return [[part.strip() for part in line.split("|", 3)] for line in lines]
-
-
-def is_allowed(rows, file, function, text):
-    for row in rows:
-        if row[0] in (file, "*") and row[1] in (function, "*") and row[2] in text:
-            row.append("used")
-            return True
-    return False
+        lines = enumerate(opened.read().splitlines(), 1)
+    return [Row(line, number) for number, line in lines
+            if line.strip() and not line.startswith("#")]
 
 
 def print_unreached(files, path):
@@ -112,15 +121,18 @@ def print_unreached(files, path):
         if name == file["file"]:
             continue
         for number, function, text, how in unreached_of(file):
-            if is_allowed(rows, name, function, text):
+            # All of them, not the first: a row that another one covers is used as well.
+            if any([row.allows(name, function, text) for row in rows]):
                 allowed += 1
                 continue
             found += 1
             print(f"txn/{name}:{number}: {function}: {how}: {text}")
-    idle = [row for row in rows if len(row) == 4]
+    idle = [row for row in rows if not row.used]
     for row in idle:
-        print(f"{path} allows what was reached: {' | '.join(row[:3])}")
-    print(f"{found} error branches of txn/ were not reached, {allowed} more need not be")
+        print(f"{path}:{row.number}: allows what was reached, or is not there:"
+              f" {row.file} | {row.function} | {row.text}")
+    print(f"{found} error branches of txn/ were not reached, {allowed} more need not be,"
+          f" {len(idle)} rows are idle")
     return 1 if found or idle else 0
 
 
@@ -129,7 +141,10 @@ def main(arguments):
         files = json.load(opened)["files"]
     if arguments[0] == "table":
         return print_table(files)
-    return print_unreached(files, arguments[2])
+    try:
+        return print_unreached(files, arguments[2])
+    except ValueError as error:
+        sys.exit(f"{arguments[2]}: {error}")
 
 
 if __name__ == "__main__":
