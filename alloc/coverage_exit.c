@@ -8,6 +8,7 @@
  */
 #include <signal.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 /* gcc's, from its <gcov.h>, which clang-tidy has not; and the linker's names.
@@ -21,6 +22,18 @@ int __wrap_kill(pid_t pid, int signal);
 /* Where memory may be refused (faults/memory_faults.c), that is over now. */
 void faults_io_suspend(bool wanted) __attribute__((weak));
 
+static void refuse_nothing(void)
+{
+    if (faults_io_suspend)
+        faults_io_suspend(true);
+}
+
+/* Before gcc writes them at a usual exit. */
+__attribute__((constructor)) static void prepare(void)
+{
+    (void)atexit(refuse_nothing);
+}
+
 /* Once: gcc takes a mutex to write them, and a schedule of threads (faults/schedule.h) that is
  * stuck ends the process from there again. */
 static void write_counters(void)
@@ -29,8 +42,7 @@ static void write_counters(void)
     if (begun)
         return;
     begun = true;
-    if (faults_io_suspend)
-        faults_io_suspend(true);
+    refuse_nothing();
     __gcov_dump();
 }
 
