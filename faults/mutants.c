@@ -302,7 +302,7 @@ static const struct faults_mutant mutants[] = {
     {"owner-unchecked", "any thread may commit what another has begun", "threads",
      "--strategy redo-segv", NULL},
     {"unlocked-before-ended", "the lock is given back before the transaction is ended", "threads",
-     "--strategy undo-fsync", NULL},
+     "--strategy undo-fsync --schedules 200 --readers 1 --writers 3 --visits 4", NULL},
     {"last-page-not-touched", "tmf_touch() forgets the last page", "kill",
      "--strategy redo-declared --workload border", NULL},
 
