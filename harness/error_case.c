@@ -306,8 +306,8 @@ struct shrink {
     int tries;
 };
 
-/* How often the call is made where nothing fails, in a life, or in the recovery of one; of the disk,
- * the pages it needs. */
+/* How often the call is made where nothing fails, in a life, or in the recovery of one; of the
+ * disk, the pages it needs. */
 static uint64_t count_uses(struct error_stage *stage, const struct error_case *one)
 {
     struct error_case whole = *one;

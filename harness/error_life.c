@@ -415,7 +415,8 @@ static enum step transact_until(struct run *run, size_t size, uint64_t last)
     return status;
 }
 
-/* An open storage from transaction run->next to `last`, 0: nobody writes; `visited`: and one more. */
+/* An open storage from transaction run->next to `last`, 0: nobody writes; `visited`: and one more.
+ */
 static enum step live_session(struct run *run, size_t size, uint64_t last, bool visited)
 {
     enum step status = open_storage(run, size);
