@@ -39,7 +39,7 @@ static int bear_witness(void *context)
     char byte;
     int error = workload_open(job->place, job->path, &storage);
     tell(job, error);
-    while (!error && read(job->ask, &byte, 1) == 1)
+    if (!error && read(job->ask, &byte, 1) == 1)
         tell(job, try_to_read(storage));
     return 0;
 }
@@ -75,9 +75,14 @@ int witness_start(const struct workload_place *place, const char *path, struct w
     return error ? error : opened;
 }
 
+/* Having answered it ends, and is let: who is killed takes the counters of its coverage along. */
 int witness_ask(const struct witness *witness, int *out)
 {
-    return write(witness->ask, "", 1) == 1 ? listen_to(witness, out) : EPIPE;
+    char nothing;
+    int error = write(witness->ask, "", 1) == 1 ? listen_to(witness, out) : EPIPE;
+    if (!error && read(witness->answer, &nothing, 1) != 0)
+        error = EPROTO;
+    return error;
 }
 
 void witness_end(struct witness *witness)
