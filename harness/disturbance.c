@@ -129,7 +129,8 @@ static bool by_memlock(const json_t *environment, json_int_t limit, char what[WH
 {
     (void)limit;
     json_int_t bytes = number(environment, "limits", "memlock_bytes");
-    snprintf(what, WHAT_MAX, "undo-mlock may lock %.1f MiB of up to %.0f that it wants: ulimit -l",
+    snprintf(what, WHAT_MAX,
+             "%.1f MiB may be locked in memory, a strategy may want %.0f: ulimit -l",
              (double)bytes / MIB, (double)MEMLOCK_MIN / MIB);
     return bytes >= 0 && bytes < MEMLOCK_MIN &&
            !json_is_true(get(environment, "limits", "memlock_ignored"));

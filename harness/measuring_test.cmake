@@ -44,7 +44,7 @@ if(SETPRIV AND OPTIMISED)
   else()
     list(APPEND SETPRIV --inh-caps=-ipc_lock --bounding-set=-ipc_lock)
   endif()
-  runs(3 "undo-mlock may lock 0.1 MiB" ${PRLIMIT} --memlock=65536 ${SETPRIV} ${TMF} ${bench} --strict)
+  runs(3 "0.1 MiB may be locked in memory" ${PRLIMIT} --memlock=65536 ${SETPRIV} ${TMF} ${bench} --strict)
 endif()
 
 # A disk of 16 MiB, in memory.
