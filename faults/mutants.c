@@ -299,6 +299,8 @@ static const struct faults_mutant mutants[] = {
      "--strategy redo-segv --call pwrite", NULL},
     {"left-undone-forgotten", "a rollback that failed is not made up for", "error",
      "--strategy undo-fsync --call pwrite --transactions 1 --cases 4000", NULL},
+    {"lock-kept-at-the-end", "who ends a transaction that cannot be rolled back keeps the lock",
+     "error", "--strategy undo-fsync --call pwrite", NULL},
     {"owner-unchecked", "any thread may commit what another has begun", "threads",
      "--strategy redo-segv", NULL},
     {"unlocked-before-ended", "the lock is given back before the transaction is ended", "threads",

@@ -76,6 +76,23 @@ static void note(const struct run *run, const char *doing, int error)
         disk_resize(run->job->disk, DISK_AMPLE);
 }
 
+/* Whether another could come in, where we hold nothing. An open file of its own asks as another
+ * process would. */
+static bool is_lock_free(const struct run *run)
+{
+    if (run->writer || (run->storage && run->exclusive))
+        return true;
+    char file[KILL_PATH_MAX + 16];
+    struct flock bytes = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    snprintf(file, sizeof(file), "%s.log", run->job->path);
+    int fd = open(file, O_RDWR | O_CLOEXEC);
+    bool is_free =
+        fd < 0 || (flock(fd, LOCK_EX | LOCK_NB) == 0 && fcntl(fd, F_OFD_SETLK, &bytes) == 0);
+    if (fd >= 0)
+        close(fd);
+    return is_free;
+}
+
 /* What a call returned that began when `before` faults had struck. */
 static enum step took(const struct run *run, const char *doing, int error, uint64_t before)
 {
@@ -95,6 +112,8 @@ static enum step took(const struct run *run, const char *doing, int error, uint6
     if (!is_told(row, error))
         return wrong(run, "%s %" PRIu64 " failed with another error than the one there was: %s",
                      doing, run->next, text);
+    if (!is_lock_free(run))
+        return wrong(run, "%s %" PRIu64 " failed, and a lock is kept: %s", doing, run->next, text);
     note(run, doing, error);
     return FELL;
 }
@@ -163,20 +182,6 @@ static enum step ask_witness(struct run *run)
                  tmf_strerror(seen));
 }
 
-/* Whether another could come in. An open file of its own asks as another process would. */
-static bool is_lock_free(const struct run *run)
-{
-    char file[KILL_PATH_MAX + 16];
-    struct flock bytes = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-    snprintf(file, sizeof(file), "%s.log", run->job->path);
-    int fd = open(file, O_RDWR | O_CLOEXEC);
-    bool is_free =
-        fd < 0 || (flock(fd, LOCK_EX | LOCK_NB) == 0 && fcntl(fd, F_OFD_SETLK, &bytes) == 0);
-    if (fd >= 0)
-        close(fd);
-    return is_free;
-}
-
 static enum step begin(struct run *run)
 {
     uint64_t before = struck(run);
@@ -184,9 +189,6 @@ static enum step begin(struct run *run)
     int error = tmf_write_begin(run->storage, &run->writer);
     if (error) {
         run->writer = NULL;
-        if (!run->exclusive && !is_lock_free(run))
-            return wrong(run, "beginning transaction %" PRIu64 " failed, and its lock is kept: %s",
-                         run->next, error_text(error));
         enum step step = took(run, "beginning transaction", error, before);
         return step == FELL && is_poisoned ? ask_witness(run) : step;
     }
@@ -195,10 +197,18 @@ static enum step begin(struct run *run)
     return look(run, tmf_writer_root(run->writer));
 }
 
-static void end(struct run *run)
+/* `status`, or what is worse. */
+static enum step end(struct run *run, enum step status)
 {
+    if (!run->writer)
+        return status;
     tmf_write_end(run->writer);
     run->writer = NULL;
+    return is_lock_free(run) ? status
+                             : wrong(run,
+                                     "transaction %" PRIu64 " has ended, and its lock "
+                                     "is kept",
+                                     run->next);
 }
 
 /* A store that fails is told of at the commit. */
@@ -261,8 +271,7 @@ static enum step hold(struct run *run, uint64_t last)
             status = roll_back(run);
         goes_on = status == WELL && k % KILL_HOLD_PERIOD != 0 && run->next <= last;
     }
-    if (run->writer)
-        end(run);
+    status = end(run, status);
     if (status == WELL)
         status = wait_for_durability(run);
     return status == WELL ? read_back(run) : status;
@@ -317,14 +326,19 @@ static enum step close_storage(struct run *run)
     return took(run, "closing after transaction", error, before);
 }
 
+/* What went wrong is told as it was, not by what a close makes of it. */
+static enum step leave(struct run *run, enum step status)
+{
+    enum step closed = status == WRONG ? WRONG : close_storage(run);
+    return status == WELL || closed == WRONG ? closed : status;
+}
+
 /* After a fall: begins anew, or where that is refused, opens anew. */
 static enum step get_up(struct run *run, size_t size)
 {
     if (run->falls++ >= FALLS_MAX)
         return FELL;
-    enum step status = begin(run);
-    if (run->writer)
-        end(run);
+    enum step status = end(run, begin(run));
     if (status != FELL)
         return status;
     status = close_storage(run);
@@ -399,8 +413,7 @@ static enum step abandon(struct run *run)
         return status;
     uint64_t before = struck(run);
     int error = workload_step_wrongly(run->place, run->writer, run->next);
-    end(run);
-    status = took(run, "abandoned transaction", error, before);
+    status = end(run, took(run, "abandoned transaction", error, before));
     return status == WELL ? read_back(run) : status;
 }
 
@@ -429,8 +442,7 @@ static enum step live_session(struct run *run, size_t size, uint64_t last, bool 
     }
     if (status == WELL && last > 0 && workload_may_roll_back(run->place))
         status = abandon(run);
-    enum step closed = close_storage(run);
-    return status == WELL || closed == WRONG ? closed : status;
+    return leave(run, status);
 }
 
 static enum step give_up_creation(struct run *run)
@@ -479,8 +491,7 @@ static enum step recover(struct run *run)
         status = get_up(run, size);
     if (status == WELL)
         status = transact_until(run, size, run->next + RECOVERED_EXTRA - 1);
-    enum step closed = close_storage(run);
-    return status == WELL || closed == WRONG ? closed : status;
+    return leave(run, status);
 }
 
 static size_t count_descriptors(void)

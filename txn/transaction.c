@@ -267,8 +267,8 @@ void tmf_write_end(tmf_writer *writer)
     bool is_early = TMF_MUTANT("unlocked-before-ended");
     if (is_early)
         tmf_lock_release(&writer->storage->lock, &writer->holder);
-    (void)tmf_transaction_end(writer->storage);
-    if (!is_early)
+    bool is_kept = tmf_transaction_end(writer->storage) != 0 && TMF_MUTANT("lock-kept-at-the-end");
+    if (!is_early && !is_kept)
         tmf_lock_release(&writer->storage->lock, &writer->holder);
 }
 
