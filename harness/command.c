@@ -258,10 +258,10 @@ static void parse_pin(struct argp_state *state, const char *value, struct argume
     out->pin = value;
 }
 
-static error_t parse_option(int key, char *value, struct argp_state *state)
+/* Of what is tried: over which storages. */
+static error_t parse_what(int key, const char *value, struct argp_state *state,
+                          struct arguments *out)
 {
-    struct parse *parse = state->input;
-    struct arguments *out = parse->out;
     switch (key) {
     case KEY_STRATEGY:
         out->strategies.count = 0;
@@ -278,15 +278,25 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
     case KEY_QUANTUM:
         parse_quanta(state, value, out);
         return 0;
+    case KEY_DURABILITY:
+        out->durability_count = 0;
+        each_word(state, value, "durability", take_durability);
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+/* Of how much, where, and what is told. */
+static error_t parse_how(int key, const char *value, struct argp_state *state,
+                         struct arguments *out)
+{
+    switch (key) {
     case KEY_SHARD:
         parse_shard(state, value, out);
         return 0;
     case KEY_TIME:
         parse_time(state, value, out);
-        return 0;
-    case KEY_DURABILITY:
-        out->durability_count = 0;
-        each_word(state, value, "durability", take_durability);
         return 0;
     case KEY_SEED:
         out->seed = whole_number(state, value, "--seed");
@@ -312,26 +322,49 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
     case KEY_STRICT:
         out->strict = true;
         return 0;
-    case ARGP_KEY_ARGS:
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static error_t parse_own(int key, const char *value, struct argp_state *state,
+                         const struct command *command)
+{
+    if (key < OWN_KEY || key >= OWN_KEY + 0x100 || !command->take)
+        return ARGP_ERR_UNKNOWN;
+    if (!command->take(key, value))
+        argp_error(state, "'%s' is no value for this option", value ? value : "");
+    return 0;
+}
+
+static void check_words(const struct argp_state *state, const struct command *command,
+                        const struct arguments *out)
+{
+    if (out->pin && out->no_pin)
+        argp_error(state, "--pin and --no-pin exclude each other");
+    if (out->word_count < command->word_count_min)
+        argp_error(state, "%s is missing", command->words);
+    if (out->word_count > command->word_count_max)
+        argp_error(state, "'%s' is one word too many", out->words[command->word_count_max]);
+}
+
+static error_t parse_option(int key, char *value, struct argp_state *state)
+{
+    const struct parse *parse = state->input;
+    struct arguments *out = parse->out;
+    if (key == ARGP_KEY_ARGS) {
         out->words = state->argv + state->next;
         out->word_count = (size_t)(state->argc - state->next);
         return 0;
-    case ARGP_KEY_END:
-        if (out->pin && out->no_pin)
-            argp_error(state, "--pin and --no-pin exclude each other");
-        if (out->word_count < parse->command->word_count_min)
-            argp_error(state, "%s is missing", parse->command->words);
-        if (out->word_count > parse->command->word_count_max)
-            argp_error(state, "'%s' is one word too many",
-                       out->words[parse->command->word_count_max]);
-        return 0;
-    default:
-        if (key < OWN_KEY || key >= OWN_KEY + 0x100 || !parse->command->take)
-            return ARGP_ERR_UNKNOWN;
-        if (!parse->command->take(key, value))
-            argp_error(state, "'%s' is no value for this option", value ? value : "");
+    }
+    if (key == ARGP_KEY_END) {
+        check_words(state, parse->command, out);
         return 0;
     }
+    error_t error = parse_what(key, value, state, out);
+    if (error == ARGP_ERR_UNKNOWN)
+        error = parse_how(key, value, state, out);
+    return error == ARGP_ERR_UNKNOWN ? parse_own(key, value, state, parse->command) : error;
 }
 
 static void collect_options(const struct command *command, struct argp_option *out)
