@@ -3,7 +3,7 @@
  * What keeps processes apart, by itself, each way in turn:
  *
  *   flock         LOCK_SH to read, LOCK_EX to write, one file: the original's way
- *   flock_gate    the same behind a gate: txn/process_lock.h, as the library has it
+ *   flock_gate    the same with gates and rooms: txn/process_lock.h, as the library has it
  *   ofd           F_OFD_SETLKW of one byte, F_RDLCK or F_WRLCK
  *   robust_mutex  a process-shared, robust mutex; who reads keeps out who reads too
  *
@@ -26,6 +26,7 @@
 #include <atomic>
 #include <cerrno>
 #include <chrono>
+#include <cstdint>
 #include <fcntl.h>
 #include <memory>
 #include <new>
@@ -41,6 +42,7 @@
 #include <vector>
 
 extern "C" {
+#include "txn/format.h"
 #include "txn/process_lock.h"
 }
 
@@ -125,9 +127,17 @@ class by_gate : public way
 {
   public:
     explicit by_gate(const std::string &path)
-        : odb_(path + ".odb"), log_(path + ".log"), lock_{odb_.number, log_.number, false}
+        : log_(path + ".log"), head_(map_head(log_.number)),
+          lock_{log_.number, false,
+                reinterpret_cast<const std::uint64_t *>(head_ + TMF_LOG_NOTICE_OFFSET)}
     {
     }
+    ~by_gate() override
+    {
+        munmap(head_, TMF_PAGE_SIZE);
+    }
+    by_gate(const by_gate &) = delete;
+    by_gate &operator=(const by_gate &) = delete;
     void lock(bool writes) override
     {
         if (!writes) {
@@ -146,7 +156,15 @@ class by_gate : public way
     }
 
   private:
-    descriptor odb_, log_;
+    static unsigned char *map_head(int log)
+    {
+        must(ftruncate(log, TMF_PAGE_SIZE) == 0, "making the log's first page");
+        void *head = mmap(nullptr, TMF_PAGE_SIZE, PROT_READ, MAP_SHARED, log, 0);
+        must(head != MAP_FAILED, "mapping the log's first page");
+        return static_cast<unsigned char *>(head);
+    }
+    descriptor log_;
+    unsigned char *head_;
     tmf_process_lock lock_;
 };
 

@@ -74,7 +74,7 @@ static const struct faults_point points[] = {
     {"txn/create/after-rename", "creation: PATH.odb has its name, the folder is not synced"},
     {"txn/grow/file-extended", "growth: the file is longer, the header does not say so"},
     {"txn/grow/header-changed", "growth: the header says the new size, the heap has the old one"},
-    {"txn/lock/gate-taken", "the gate before the lock is held, the lock is not"},
+    {"txn/lock/gate-passed", "a reader holds the gate before the lock, the lock it does not"},
     {"txn/lock/turnstile-taken", "the turnstile before the writer's lock is held, that is not"},
     {"txn/lock/taken", "the lock is held, the log has not been looked at"},
     {"txn/lock/leave", "the lock is about to be let go"},

@@ -158,16 +158,6 @@ static void count_wait(struct contend *self, uint64_t wait_ns, struct mishaps be
         waits_add(&waits[WAIT_STOP], wait_ns);
 }
 
-void contend_waits(struct contend *self)
-{
-    const struct board *board = self->board;
-    if (self->waits)
-        return;
-    self->waits = true;
-    for (size_t n = 0; n < board->contender_count; n++)
-        self->entries_before[n] = atomic_load(&board->contenders[n].entries);
-}
-
 /* Readers come first on the board, writers after the last of them. */
 static void count_overtaking(struct contend *self)
 {
@@ -181,9 +171,22 @@ static void count_overtaking(struct contend *self)
             generations = entries;
     }
     if (self->writes)
-        board_raise(&board->generations_max, generations);
+        board_raise(&board->generations_max, (generations + by_writers) / (1 + by_writers));
     else
         board_raise(&board->writers_max, by_writers);
+}
+
+void contend_waits(struct contend *self)
+{
+    const struct board *board = self->board;
+    if (self->waits) {
+        if (self->looks_again)
+            count_overtaking(self);
+        return;
+    }
+    self->waits = true;
+    for (size_t n = 0; n < board->contender_count; n++)
+        self->entries_before[n] = atomic_load(&board->contenders[n].entries);
 }
 
 /* False: not inside. */
@@ -213,7 +216,7 @@ static bool enter(struct contend *self, struct visit *visit)
     atomic_store(&entry(self)->state, self->writes ? CONTENDER_WRITING : CONTENDER_READING);
     if (manner == MANNER_WAIT) {
         count_wait(self, self->inside_ns - began_ns, before);
-        if (self->waits)
+        if (self->waits && !self->looks_again)
             count_overtaking(self);
     }
     atomic_fetch_add(&entry(self)->entries, 1);

@@ -12,6 +12,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "txn/format.h"
 #include "txn/io.h"
 #include "txn/test_kit.h"
 
@@ -262,7 +263,7 @@ static int flock_in_two_steps(int fd, int operation)
         check(tmf_io_system.flock(fd, LOCK_UN) == 0);
         test_in_child(writer_is_refused, between.place);
     }
-    between.recovering |= operation == LOCK_EX;
+    between.recovering |= (operation & ~LOCK_NB) == LOCK_EX;
     return tmf_io_system.flock(fd, operation);
 }
 
@@ -298,20 +299,21 @@ static void open_and_close(const void *context)
     check_ok(tmf_close(storage));
 }
 
-/* As the system lists it: "1: -> FLOCK  ADVISORY  READ PID ...". */
-static bool waits_for_flock(pid_t process)
+/* Of process_lock.c: the first gate, the first room, and a notice that sends newcomers there. */
+static const off_t gate_byte = 4, room_byte = 2;
+static const uint64_t notice_waiting = 2;
+
+static int set_gate(int fd, short type)
 {
-    char line[256];
-    bool waits = false;
-    FILE *locks = fopen("/proc/locks", "re");
-    check(locks);
-    while (!waits && fgets(line, sizeof(line), locks)) {
-        const char *at = strstr(line, "-> FLOCK");
-        int pid = 0;
-        waits = at && sscanf(at, "-> FLOCK %*s %*s %d", &pid) == 1 && pid == process;
-    }
-    (void)fclose(locks);
-    return waits;
+    struct flock gate = {.l_type = type, .l_whence = SEEK_SET, .l_start = gate_byte, .l_len = 1};
+    return fcntl(fd, F_OFD_SETLK, &gate);
+}
+
+static bool somebody_waits_to_read(int fd)
+{
+    struct flock room = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = room_byte, .l_len = 1};
+    check(fcntl(fd, F_OFD_GETLK, &room) == 0);
+    return room.l_type != F_UNLCK;
 }
 
 static void test_open_waits_at_the_gate(const struct test_place *place)
@@ -319,14 +321,16 @@ static void test_open_waits_at_the_gate(const struct test_place *place)
     check_ok(tmf_close(create(place)));
     struct visitor visitor = {.place = place};
     test_flag_make(&visitor.is_inside);
-    int gate = open(place->odb, O_RDWR | O_CLOEXEC);
-    check(gate >= 0 && flock(gate, LOCK_EX) == 0);
+    int log = open(place->log, O_RDWR | O_CLOEXEC);
+    check(log >= 0 && set_gate(log, F_WRLCK) == 0);
+    check(pwrite(log, &notice_waiting, sizeof(notice_waiting), TMF_LOG_NOTICE_OFFSET) ==
+          sizeof(notice_waiting));
     pid_t child = test_child(open_and_close, &visitor);
-    while (!waits_for_flock(child))
+    while (!somebody_waits_to_read(log))
         check(test_flag_count(&visitor.is_inside) == 0);
-    check(flock(gate, LOCK_UN) == 0);
+    check(set_gate(log, F_UNLCK) == 0);
     test_child_returned(child);
-    check(close(gate) == 0);
+    check(close(log) == 0);
     test_flag_free(&visitor.is_inside);
 }
 

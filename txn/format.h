@@ -20,6 +20,7 @@
  *        0  1024  slot 0, two sectors that begin with struct tmf_log_slot each
  *     1024  1024  slot 1
  *     2048   512  poison, a sector that holds struct tmf_log_poison, or zeroes
+ *     2560     8  notice, a hint among the living (process_lock.c); recovery does not read it
  *     4096   ...  records
  *
  *   The log belongs to the .odb with the same id. The valid slot with the highest turn (one valid
@@ -162,6 +163,7 @@ static_assert(sizeof(struct tmf_redo_run) == 16, "byte table");
 #define TMF_LOG_SLOT_SIZE         (2 * TMF_SECTOR_SIZE)
 #define TMF_LOG_SLOT_OFFSET(turn) (((turn)&1) * TMF_LOG_SLOT_SIZE)
 #define TMF_LOG_POISON_OFFSET     (2 * TMF_LOG_SLOT_SIZE)
+#define TMF_LOG_NOTICE_OFFSET     (TMF_LOG_POISON_OFFSET + TMF_SECTOR_SIZE)
 #define TMF_LOG_RECORDS_OFFSET    TMF_PAGE_SIZE
 #define TMF_UNDO_RECORD_SIZE      (TMF_SECTOR_SIZE + TMF_PAGE_SIZE)
 #define TMF_COPY_OFFSET           (TMF_SECTOR_SIZE / 2) /* of an undo record's second head */

@@ -4,7 +4,7 @@
  * interleaving of a few processes that read and write one storage, of which any may die before any
  * step of its own. lock_model.cmake runs it, as it is and broken.
  *
- * What is real here: the four locks and the order in which they are taken; the look at the log
+ * What is real here: the locks, gates and rooms, the notice, and the order in which they are taken; the look at the log
  * under the fresh lock; recovery by whoever comes next; a reader that becomes a writer for it and
  * goes back; the two logs, with a step for every page; checkpoints; private copies of pages that
  * stay from one begin to the next, and the turn of the log by which they are known to be old.
@@ -17,10 +17,11 @@
  *
  * The invariants; a name is what spin says where one does not hold:
  *
- *   lock_order          turnstile < writer < gate < main (process_lock.h)
+ *   lock_order          turnstile < writer < room < gate < main (process_lock.h)
  *   one_writer          who commits, recovers or publishes holds `writer`
  *   alone_with_the_odb  who stores into the .odb holds `main` for itself
- *   gate_keeps_out      nobody passes to `main` while a writer waits there for readers to leave
+ *   gate_keeps_out      nobody who comes while a writer waits for readers to leave gets to `main`
+ *   two_go_before       a reader that waits is overtaken by two at most that go alone
  *   settled             the .odb that a holder uses is no leftover of the dead
  *   one_state           both pages are of one transaction, from begin to end
  *   acknowledged_seen   which is no older than one whose commit returned or that was read before,
@@ -28,11 +29,12 @@
  *
  * And whatever happens, everybody who lives gets to its end.
  *
- * Each of these defines breaks it: LATE_LOCK, EARLY_UNLOCK, NO_RECOVERY, NO_GATE, NO_WRITER_LOCK,
- * STALE_COPY, LATE_RECORD, EARLY_START, CROSSED_LOCKS. A reader that has recovered goes from LOCK_EX
- * to LOCK_SH by way of nothing (flaw D26). Two things make up for that, each by itself: it still has
- * `writer`, so nobody can have written, and it looks at the log again. Without both, NO_SECOND_LOOK
- * and EARLY_UNWRITE, it is an error.
+ * ONLY_UNDO leaves the redo strategies out. Each of these defines breaks it: LATE_LOCK,
+ * EARLY_UNLOCK, NO_RECOVERY, NO_GATE, NO_ROOM, NO_WRITER_LOCK, STALE_COPY, LATE_RECORD, EARLY_START,
+ * CROSSED_LOCKS. A reader that has recovered goes from LOCK_EX to LOCK_SH by way of nothing (flaw
+ * D26). Two things make up for that, each by itself: it still has `writer`, so nobody can have
+ * written, and it looks at the log again. Without both, NO_SECOND_LOOK and EARLY_UNWRITE, it is an
+ * error.
  */
 
 #ifndef PROCESSES
@@ -48,9 +50,12 @@
 
 /* ---- the locks: who has them for itself, and the set of those who share them */
 
-byte turnstile = NOBODY, writer = NOBODY, gate = NOBODY, main = NOBODY;
-byte gate_shared, main_shared;
-byte waits_alone = NOBODY; /* holds the gate, and waits for readers to leave */
+byte turnstile = NOBODY, writer = NOBODY, main = NOBODY;
+byte main_shared;
+byte gate[2] = NOBODY, gate_shared[2], room[2];
+byte waits_alone = NOBODY; /* holds a gate, and waits for readers to leave */
+bit notice_phase;          /* of who waits, or waited, or is dead */
+bool notice_waiting;
 
 #define self (1 << me)
 
@@ -74,13 +79,16 @@ byte acknowledged, begun, committed;
 byte redo_processes; /* of a redo strategy are so many, the first ones */
 byte deaths;
 bool dead[PROCESSES];
+byte overtaken, overtaken_twice; /* who is in a room, and one writer has gone alone since; two */
 
 hidden byte lock_order, one_writer, alone_with_the_odb, gate_keeps_out, settled;
-hidden byte one_state, acknowledged_seen, committed_only;
+hidden byte two_go_before, one_state, acknowledged_seen, committed_only;
 
 #define holds(invariant, condition) invariant = (condition); assert(invariant)
 
-#define has_gate (gate == me || (gate_shared & self))
+#define has_gate                                                                                   \
+    (gate[0] == me || gate[1] == me || ((gate_shared[0] | gate_shared[1]) & self))
+#define has_room ((room[0] | room[1]) & self)
 #define has_main (main == me || (main_shared & self))
 
 inline take_turnstile()
@@ -115,39 +123,120 @@ inline give_writer()
     fi
 }
 
+inline enter_room()
+{
+    holds(lock_order, !has_gate && !has_main)
+    room[phase] = room[phase] | self
+}
+
+inline enter_main_shared()
+{
+    holds(lock_order, !has_main)
+    holds(gate_keeps_out, waits_alone == NOBODY || !is_late || phase != notice_phase)
+    main_shared = main_shared | self;
+    gate_shared[phase] = gate_shared[phase] & ~self;
+    room[phase] = room[phase] & ~self;
+    overtaken = overtaken & ~self;
+    overtaken_twice = overtaken_twice & ~self
+}
+
+/* At once, past the gate where a writer waits; or from the room. */
 inline share_main()
 {
-#ifndef NO_GATE
     atomic {
-        gate == NOBODY;
-        gate_shared = gate_shared | self;
-        holds(lock_order, !has_main)
+        phase = notice_phase;
+        is_late = notice_waiting
     }
+#ifndef NO_GATE
+    if
+    :: is_late ->
+        atomic {
+            if
+            :: gate[phase] == NOBODY -> gate_shared[phase] = gate_shared[phase] | self
+            :: else -> enter_room()
+            fi
+        }
+    :: else
+    fi;
 #endif
     atomic {
-        main == NOBODY;
-        main_shared = main_shared | self;
-        holds(gate_keeps_out, waits_alone == NOBODY)
-        gate_shared = gate_shared & ~self
+        if
+        :: !has_room && main == NOBODY -> enter_main_shared()
+        :: !has_room && main != NOBODY ->
+            gate_shared[phase] = gate_shared[phase] & ~self;
+            enter_room()
+        :: else
+        fi
     }
+    if
+    :: has_room ->
+#ifndef NO_GATE
+        atomic {
+            gate[phase] == NOBODY;
+            gate_shared[phase] = gate_shared[phase] | self;
+            holds(lock_order, !has_main)
+        }
+#endif
+        atomic {
+            main == NOBODY;
+            enter_main_shared()
+        }
+    :: else
+    fi;
+    is_late = false;
+    phase = 0
 }
 
 #define unshare_main main_shared = main_shared & ~self
 
+#ifdef NO_ROOM
+#define all_rooms 0
+#define old_room  0
+#else
+#define all_rooms (room[0] | room[1])
+#define old_room  room[1 - phase]
+#endif
+
+inline go_alone()
+{
+    main = me;
+    holds(two_go_before, (overtaken_twice & (room[0] | room[1])) == 0)
+    overtaken_twice = overtaken & (room[0] | room[1]);
+    overtaken = room[0] | room[1]
+}
+
+/* Without another step where it is free and nobody waits in a room; else behind the other gate. */
 inline take_main()
 {
     atomic {
-        gate == NOBODY && gate_shared == 0;
-        gate = me;
-        waits_alone = me;
-        holds(lock_order, !has_main)
+        holds(lock_order, !has_room && !has_gate && !has_main)
+        if
+        :: main == NOBODY && main_shared == 0 && all_rooms == 0 -> go_alone()
+        :: else -> phase = 1 - notice_phase
+        fi
     }
-    atomic {
-        main == NOBODY && main_shared == 0;
-        main = me;
-        waits_alone = NOBODY;
-        gate = NOBODY
-    }
+    if
+    :: main != me ->
+        atomic {
+            gate[phase] == NOBODY && gate_shared[phase] == 0;
+            gate[phase] = me
+        }
+        atomic {
+            notice_phase = phase;
+            notice_waiting = true;
+            waits_alone = me
+        }
+        old_room == 0;
+        atomic {
+            main == NOBODY && main_shared == 0;
+            go_alone();
+            waits_alone = NOBODY;
+            gate[phase] = NOBODY;
+            notice_waiting = false
+        }
+    :: else
+    fi;
+    phase = 0
 }
 
 inline give_main()
@@ -160,10 +249,16 @@ inline let_go(who)
 {
     if :: turnstile == who -> turnstile = NOBODY :: else fi;
     if :: writer == who -> writer = NOBODY :: else fi;
-    if :: gate == who -> gate = NOBODY :: else fi;
+    if :: gate[0] == who -> gate[0] = NOBODY :: else fi;
+    if :: gate[1] == who -> gate[1] = NOBODY :: else fi;
     if :: waits_alone == who -> waits_alone = NOBODY :: else fi;
     if :: main == who -> main = NOBODY :: else fi;
-    gate_shared = gate_shared & ~(1 << who);
+    room[0] = room[0] & ~(1 << who);
+    room[1] = room[1] & ~(1 << who);
+    gate_shared[0] = gate_shared[0] & ~(1 << who);
+    gate_shared[1] = gate_shared[1] & ~(1 << who);
+    overtaken = overtaken & ~(1 << who);
+    overtaken_twice = overtaken_twice & ~(1 << who);
     main_shared = main_shared & ~(1 << who)
 }
 
@@ -441,6 +536,8 @@ proctype process(byte me)
     bool is_redo = me < redo_processes;
     mtype own = (is_redo -> redo : undo);
     bool writes;
+    bool is_late; /* comes to read when the notice says that a writer waits */
+    bit phase;    /* of the notice; of the gate that it closes */
     byte round, at_begin, number;
     byte copy, known_turn; /* what the private copies show; 0: there are none */
 #ifdef EARLY_START
@@ -469,6 +566,8 @@ proctype process(byte me)
     atomic { /* that ends may be equal */
         round = 0;
         writes = false;
+        is_late = false;
+        phase = 0;
         at_begin = 0;
         number = 0;
         copy = 0;
@@ -478,8 +577,8 @@ proctype process(byte me)
 
 /* SIGKILL, so many times, to anybody who has a lock: without one it leaves nothing behind. */
 #define has_a_lock(who)                                                                            \
-    (turnstile == who || writer == who || gate == who || main == who ||                            \
-     ((gate_shared | main_shared) & (1 << who)))
+    (turnstile == who || writer == who || gate[0] == who || gate[1] == who || main == who ||       \
+     ((room[0] | room[1] | gate_shared[0] | gate_shared[1] | main_shared) & (1 << who)))
 
 proctype killer()
 {
@@ -507,7 +606,9 @@ init
 {
     byte n;
     atomic {
+#ifndef ONLY_UNDO
         select(redo_processes : 0 .. PROCESSES);
+#endif
         for (n : 0 .. PROCESSES - 1) {
             run process(n)
         }

@@ -16,14 +16,23 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
+#include "txn/format.h"
 #include "txn/lock.h"
+#include "txn/test_calls.h"
 #include "txn/test_kit.h"
 
 #define ACTORS    4
 #define LITTLE_NS UINT64_C(3000000)
 #define JOINS     63 /* one less than GENERATION_JOINS of lock.c: A joined too */
+
+/* Of process_lock.c: bytes of the log, the first of two; and of the notice. */
+#define ROOM    2
+#define GATE    4
+#define PHASE   1
+#define WAITING 2
 
 struct actor {
     pthread_t thread;
@@ -39,7 +48,7 @@ static struct tmf_lock lock;
 static struct actor actors[ACTORS];
 static _Atomic bool is_stale, refuses;
 static bool gate_taken;
-static int odb_fd, log_fd, gate_fd;
+static int log_fd, gate_fd;
 
 static int entered(void *context, bool exclusive, uint64_t deadline)
 {
@@ -148,6 +157,28 @@ static void join_often(size_t n)
     }
 }
 
+static int set_byte(int fd, off_t at, short type)
+{
+    struct flock byte = {.l_type = type, .l_whence = SEEK_SET, .l_start = at, .l_len = 1};
+    return fcntl(fd, F_OFD_SETLK, &byte);
+}
+
+static bool is_free(int fd, off_t at)
+{
+    struct flock byte = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = at, .l_len = 1};
+    check(fcntl(fd, F_OFD_GETLK, &byte) == 0);
+    return byte.l_type == F_UNLCK;
+}
+
+/* As a writer of another process does that waits, or does not any longer. */
+static void close_gate(bool closed)
+{
+    const uint64_t notice = closed ? WAITING : 0;
+    check(set_byte(gate_fd, GATE, closed ? F_WRLCK : F_UNLCK) == 0);
+    check(pwrite(gate_fd, &notice, sizeof(notice), TMF_LOG_NOTICE_OFFSET) == sizeof(notice));
+    gate_taken = closed;
+}
+
 /* One sign, or a thread and its order; returns what comes then. A begin that may overtake one that
  * has not registered yet waits for it to have. */
 static const char *follow(const char *script)
@@ -160,12 +191,10 @@ static const char *follow(const char *script)
         refuses = true;
         return script + 1;
     case '#':
-        check(flock(gate_fd, LOCK_EX) == 0);
-        gate_taken = true;
+        close_gate(true);
         return script + 1;
     case '=':
-        check(flock(gate_fd, LOCK_UN) == 0);
-        gate_taken = false;
+        close_gate(false);
         return script + 1;
     default:
         break;
@@ -208,8 +237,7 @@ static void describe(char to[16])
 /* Afterwards all end, however long others wait. */
 static void end_all(void)
 {
-    (void)flock(gate_fd, LOCK_UN);
-    gate_taken = false;
+    close_gate(false);
     is_stale = false;
     for (bool any = true; any; (void)sched_yield()) {
         any = false;
@@ -286,17 +314,16 @@ static void try_arrow(const struct arrow *arrow)
 
 static void open_files(const struct test_place *place)
 {
-    odb_fd = open(place->odb, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     log_fd = open(place->log, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    gate_fd = open(place->odb, O_RDWR | O_CLOEXEC);
-    check(odb_fd >= 0 && log_fd >= 0 && gate_fd >= 0);
+    gate_fd = open(place->log, O_RDWR | O_CLOEXEC);
+    check(log_fd >= 0 && gate_fd >= 0);
 }
 
 static void test_every_arrow_among_threads(const struct test_place *place)
 {
     open_files(place);
     for (int alone = 0; alone < 2; alone++) {
-        const struct tmf_process_lock process = {.odb_fd = odb_fd, .log_fd = log_fd};
+        const struct tmf_process_lock process = {.log_fd = log_fd};
         check_ok(tmf_lock_init(&lock, process, alone, &hooks, NULL));
         for (size_t n = 0; n < ACTORS; n++) {
             test_flag_make(&actors[n].told);
@@ -373,9 +400,9 @@ static void test_every_arrow_among_processes(const struct test_place *place)
         [WRITER_SHARED] = {[SHARE] = 0, [WRITE] = EBUSY, [GO_ALONE] = EBUSY},
     };
     open_files(place);
-    const struct tmf_process_lock one = {.odb_fd = odb_fd, .log_fd = log_fd};
+    const struct tmf_process_lock one = {.log_fd = log_fd};
     open_files(place);
-    const struct tmf_process_lock other = {.odb_fd = odb_fd, .log_fd = log_fd};
+    const struct tmf_process_lock other = {.log_fd = log_fd};
     for (enum held held = 0; held < HELD_STATES; held++) {
         for (enum step step = 0; step <= GO_ALONE; step++) {
             test_context("step %d while another is in state %d", step, held);
@@ -392,11 +419,131 @@ static void test_every_arrow_among_processes(const struct test_place *place)
     }
 }
 
+/* ---- waits among processes */
+
+static void *share(void *context)
+{
+    const struct tmf_process_lock *process = context;
+    check_ok(tmf_process_share(process, TMF_WAIT_FOREVER));
+    return NULL;
+}
+
+static void *go_alone(void *context)
+{
+    const struct tmf_process_lock *process = context;
+    check_ok(tmf_process_alone(process, TMF_WAIT_FOREVER));
+    return NULL;
+}
+
+/* A reader that waits is in the room until it is in, and one that would not wait never. */
+static void test_who_waits_to_read_is_in_the_room(const struct test_place *place)
+{
+    pthread_t thread;
+    open_files(place);
+    const struct tmf_process_lock one = {.log_fd = log_fd};
+    open_files(place);
+    struct tmf_process_lock other = {.log_fd = log_fd};
+    hold(&one, ALONE);
+    check_error(EBUSY, take_step(&other, SHARE));
+    check(is_free(one.log_fd, ROOM));
+    check_error(ETIMEDOUT, tmf_process_share(&other, tmf_deadline(LITTLE_NS)));
+    check(is_free(one.log_fd, ROOM));
+    check_ok(pthread_create(&thread, NULL, share, &other));
+    while (is_free(one.log_fd, ROOM))
+        (void)sched_yield();
+    let_go(&one, ALONE);
+    check_ok(pthread_join(thread, NULL));
+    check(is_free(one.log_fd, ROOM));
+    tmf_process_unshare(&other);
+}
+
+/* While somebody is in a room no writer goes alone that would not wait; one that waits lets those go
+ * first who are in the room of the notice, and goes once before those in the other. Others read. */
+static void test_who_is_in_the_room_goes_first(const struct test_place *place)
+{
+    open_files(place);
+    const struct tmf_process_lock one = {.log_fd = log_fd};
+    open_files(place);
+    const struct tmf_process_lock waiting = {.log_fd = log_fd};
+    hold(&one, WRITER);
+    for (int phase = 0; phase <= PHASE; phase++) {
+        check(set_byte(log_fd, ROOM + phase, F_RDLCK) == 0);
+        check_error(EBUSY, take_step(&one, GO_ALONE));
+        check_error(ETIMEDOUT, tmf_process_alone(&one, tmf_deadline(LITTLE_NS)));
+        check(is_free(waiting.log_fd, GATE) && is_free(waiting.log_fd, GATE + PHASE));
+        hold(&waiting, SHARED);
+        let_go(&waiting, SHARED);
+        check_ok(tmf_process_alone(&one, tmf_deadline(LITTLE_NS)));
+        undo_step(&one, GO_ALONE);
+        check_error(ETIMEDOUT, tmf_process_alone(&one, tmf_deadline(LITTLE_NS)));
+        check(set_byte(log_fd, ROOM + phase, F_UNLCK) == 0);
+    }
+    let_go(&one, WRITER);
+}
+
+/* Where no writer waits a reader makes one call; where one does it says so, and who comes later goes
+ * after it, who is in the room before. */
+static void test_a_writer_that_waits_is_minded(const struct test_place *place)
+{
+    pthread_t writer, reader;
+    open_files(place);
+    check(ftruncate(log_fd, TMF_LOG_RECORDS_OFFSET) == 0);
+    void *head = mmap(NULL, TMF_LOG_RECORDS_OFFSET, PROT_READ, MAP_SHARED, log_fd, 0);
+    check(head != MAP_FAILED);
+    const uint64_t *notice = (const uint64_t *)head + TMF_LOG_NOTICE_OFFSET / sizeof(*notice);
+    const struct tmf_process_lock one = {.log_fd = log_fd, .notice = notice};
+    open_files(place);
+    struct tmf_process_lock other = {.log_fd = log_fd, .notice = notice};
+    open_files(place);
+    struct tmf_process_lock newcomer = {.log_fd = log_fd, .notice = notice};
+    test_calls_use(NULL);
+    hold(&one, SHARED);
+    check(!tmf_process_is_wanted(&one));
+    check(test_calls_made(TEST_CALL_ANY) == 1);
+    tmf_io = &tmf_io_system;
+    hold(&other, WRITER);
+    check_error(EBUSY, take_step(&other, GO_ALONE));
+    check(*notice == 0); /* who would not wait keeps nobody out */
+    check_ok(pthread_create(&writer, NULL, go_alone, &other));
+    while (!tmf_process_is_wanted(&one))
+        (void)sched_yield();
+    check(*notice == (WAITING | PHASE));
+    check_error(EBUSY, take_step(&newcomer, SHARE));
+    check_ok(pthread_create(&reader, NULL, share, &newcomer));
+    while (is_free(one.log_fd, ROOM + PHASE))
+        (void)sched_yield();
+    let_go(&one, SHARED);
+    check_ok(pthread_join(writer, NULL));
+    check(*notice == PHASE && is_free(one.log_fd, GATE));
+    check(!is_free(one.log_fd, ROOM + PHASE));
+    let_go(&other, ALONE);
+    check_ok(pthread_join(reader, NULL));
+    let_go(&newcomer, SHARED);
+    check(munmap(head, TMF_LOG_RECORDS_OFFSET) == 0);
+}
+
+/* Who dies while it waits leaves its notice up, and its gate open. */
+static void test_notice_of_the_dead_is_not_minded(const struct test_place *place)
+{
+    const uint64_t notice = WAITING | PHASE;
+    open_files(place);
+    const struct tmf_process_lock one = {.log_fd = log_fd, .notice = &notice};
+    check(!tmf_process_is_wanted(&one));
+    hold(&one, SHARED);
+    let_go(&one, SHARED);
+    hold(&one, ALONE);
+    let_go(&one, ALONE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         test_case(test_every_arrow_among_threads),
         test_case(test_every_arrow_among_processes),
+        test_case(test_who_waits_to_read_is_in_the_room),
+        test_case(test_who_is_in_the_room_goes_first),
+        test_case(test_a_writer_that_waits_is_minded),
+        test_case(test_notice_of_the_dead_is_not_minded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -53,7 +53,7 @@ static bool slots_read(const unsigned char *head, struct tmf_log_slot *out)
     bool found = false;
     for (size_t at = 0; at < TMF_LOG_POISON_OFFSET; at += TMF_SECTOR_SIZE) {
         memcpy(&copy, head + at, sizeof(copy));
-        if (!slot_is_valid(&copy) || (found && copy.turn <= out->turn))
+        if ((found && copy.turn <= out->turn) || !slot_is_valid(&copy))
             continue;
         *out = copy;
         found = true;
@@ -281,6 +281,16 @@ bool tmf_log_is_stale(const struct tmf_log *log)
     if (turn_at(log, 0) > log->turn || turn_at(log, 1) > log->turn)
         return true;
     return log->kind == TMF_LOG_REDO && tmf_redo_log_has_next(log);
+}
+
+bool tmf_log_is_quiet(const struct tmf_log *log)
+{
+    uint64_t poison;
+    memcpy(&poison, log->head + TMF_LOG_POISON_OFFSET, sizeof(poison));
+    if (!log->turn || (poison && !TMF_MUTANT("poison-taken-for-quiet")) || tmf_log_is_stale(log))
+        return false;
+    return log->kind == TMF_LOG_REDO || !tmf_undo_log_has_begun(log) ||
+           TMF_MUTANT("dead-taken-for-quiet");
 }
 
 /* ---- changing */

@@ -179,7 +179,9 @@ static int check_pair(struct tmf_storage *storage)
 static int init_lock(struct tmf_storage *storage)
 {
     static const struct tmf_lock_hooks hooks = {.entered = tmf_entered, .is_stale = tmf_is_stale};
-    struct tmf_process_lock process = {.odb_fd = storage->odb_fd, .log_fd = storage->log_fd};
+    struct tmf_process_lock process = {
+        .log_fd = storage->log_fd,
+        .notice = (const uint64_t *)(const void *)(storage->log.head + TMF_LOG_NOTICE_OFFSET)};
     bool writers_alone = !storage->strategy->is_redo;
     int error = tmf_lock_init(&storage->lock, process, writers_alone, &hooks, storage);
     storage->lock_made = !error;
@@ -370,7 +372,7 @@ static int lock_log(struct tmf_storage *storage, bool exclusive)
     int error = tmf_registry_add(storage);
     if (error)
         return error;
-    const struct tmf_process_lock process = {.odb_fd = storage->odb_fd, .log_fd = storage->log_fd};
+    const struct tmf_process_lock process = {.log_fd = storage->log_fd};
     error = exclusive ? tmf_flock(storage->log_fd, LOCK_EX, TMF_WAIT_FOREVER)
                       : tmf_process_share(&process, TMF_WAIT_FOREVER);
     if (!error && tmf_io->fstat(storage->log_fd, &status) != 0)

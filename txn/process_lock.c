@@ -12,6 +12,27 @@
  *
  * Two that are SHARED go together, and so do SHARED and WRITER; all else excludes each other.
  * Whatever a process holds, it holds through its own open files: what dies lets go.
+ *
+ * All of that is `turnstile`, `writer` and `main`. What else there is makes waits fair: flock lets
+ * readers join readers while a writer waits; and a lock that is given back wakes who waits for it
+ * but hands it nothing, so who is slow to wake finds the next one there, and the next.
+ *
+ *   - A writer that does not find `main` free closes a gate, puts up a notice, and waits. A reader
+ *     looks at the notice, which costs no call; if it says nothing, it takes `main` at once, else it
+ *     has to pass the gate first.
+ *   - A reader that has to wait does so in a room, which it can enter at any time, for nobody ever
+ *     has a room for itself: a writer does not take that byte, it asks whether somebody has, and
+ *     goes after those in the room.
+ *   - There are two gates and two rooms. The notice says which of them are for newcomers, and a
+ *     writer that waits changes it: who waited before is in the other room, behind a gate that is
+ *     open, and is waited for; who comes later waits for the writer.
+ *
+ * So a reader that waits sees one writer go first, the one that had looked into the room before; or
+ * two, if the notice changed before it was in the room. (One that has to recover what the dead left
+ * becomes a writer for that, and comes in turn with them.) A writer that waits sees those go first who
+ * were in `main` or in the room, and of each process one reader that had looked before the notice
+ * was up. To be wrong about the notice costs a turn, so nobody minds what the dead have left there,
+ * nor that it cannot be written.
  */
 #include "txn/process_lock.h"
 
@@ -21,13 +42,21 @@
 #include <time.h>
 
 #include "alloc/point.h"
+#include "txn/file.h"
+#include "txn/format.h"
 #include "txn/io.h"
+#include "txn/tmf.h"
 
 #define NS_PER_S      UINT64_C(1000000000)
 #define POLL_FIRST_NS UINT64_C(20000)
 #define POLL_LAST_NS  UINT64_C(1000000)
 
-enum byte { TURNSTILE, WRITER }; /* which byte of the log */
+#define NOTICE_PHASE   UINT64_C(1) /* which room and gate are for newcomers */
+#define NOTICE_WAITING UINT64_C(2) /* a writer does, behind the gate */
+
+#define ROOMS 2
+
+enum byte { TURNSTILE, WRITER, ROOM, GATE = ROOM + ROOMS }; /* which byte of the log */
 
 uint64_t tmf_now_ns(void)
 {
@@ -44,11 +73,14 @@ uint64_t tmf_deadline(uint64_t timeout_ns)
 
 /* ---- one lock of either kind, asked for once; 0 or an errno, EWOULDBLOCK: somebody has it */
 
+enum kind { FLOCK, BYTE, BYTE_IS_FREE }; /* the last takes nothing */
+
 struct request {
     int fd;
+    enum kind kind;
     int operation;  /* LOCK_SH, LOCK_EX or LOCK_UN */
-    enum byte byte; /* of a byte lock */
-    bool is_byte;
+    unsigned byte;  /* of a byte lock: enum byte, the first of */
+    unsigned count;
 };
 
 static int ask_flock(const struct request *request, bool wait)
@@ -56,27 +88,53 @@ static int ask_flock(const struct request *request, bool wait)
     return tmf_io->flock(request->fd, request->operation | (wait ? 0 : LOCK_NB)) == 0 ? 0 : errno;
 }
 
-static int ask_byte(const struct request *request, bool wait)
+static struct flock range_of(const struct request *request)
 {
-    struct flock range = {.l_type = request->operation == LOCK_UN ? F_UNLCK : F_WRLCK,
+    static const short types[] = {[LOCK_SH] = F_RDLCK, [LOCK_EX] = F_WRLCK, [LOCK_UN] = F_UNLCK};
+    return (struct flock){.l_type = types[request->operation],
                           .l_whence = SEEK_SET,
                           .l_start = request->byte,
-                          .l_len = 1};
+                          .l_len = request->count};
+}
+
+static int ask_byte(const struct request *request, bool wait)
+{
+    struct flock range = range_of(request);
     if (tmf_io->fcntl_lock(request->fd, wait ? F_OFD_SETLKW : F_OFD_SETLK, &range) == 0)
         return 0;
     return errno == EACCES || errno == EAGAIN ? EWOULDBLOCK : errno;
+}
+
+static int ask_whether_free(const struct request *request)
+{
+    struct flock range = range_of(request);
+    if (tmf_io->fcntl_lock(request->fd, F_OFD_GETLK, &range) != 0)
+        return errno;
+    return range.l_type == F_UNLCK ? 0 : EWOULDBLOCK;
+}
+
+static int ask_once(const struct request *request, bool wait)
+{
+    switch (request->kind) {
+    case BYTE:
+        return ask_byte(request, wait);
+    case BYTE_IS_FREE:
+        return ask_whether_free(request);
+    default:
+        return ask_flock(request, wait);
+    }
 }
 
 static int ask(const struct request *request, bool wait)
 {
     int error;
     do {
-        error = request->is_byte ? ask_byte(request, wait) : ask_flock(request, wait);
+        error = ask_once(request, wait);
     } while (error == EINTR && !TMF_MUTANT("interrupted-lock"));
     return error;
 }
 
-/* Neither kind knows a time-out: ask again and again, at growing distances. */
+/* No kind knows a time-out: ask again and again, at growing distances. */
 static int poll_for(const struct request *request, uint64_t deadline)
 {
     for (uint64_t pause_ns = POLL_FIRST_NS;; pause_ns *= 2) {
@@ -100,35 +158,99 @@ static int poll_for(const struct request *request, uint64_t deadline)
 static int take(const struct request *request, uint64_t deadline)
 {
     bool may_wait = request->operation == LOCK_UN || deadline == TMF_WAIT_FOREVER;
-    return may_wait ? ask(request, true) : poll_for(request, deadline);
+    return may_wait && request->kind != BYTE_IS_FREE ? ask(request, true) : poll_for(request, deadline);
 }
 
 int tmf_flock(int fd, int operation, uint64_t deadline)
 {
-    return take(&(struct request){.fd = fd, .operation = operation}, deadline);
+    return take(&(struct request){fd, FLOCK, operation, 0, 0}, deadline);
 }
 
-static int take_byte(const struct tmf_process_lock *lock, enum byte byte, int operation,
+static int take_byte(const struct tmf_process_lock *lock, unsigned byte, int operation,
                      uint64_t deadline)
 {
-    return take(&(struct request){lock->log_fd, operation, byte, true}, deadline);
+    return take(&(struct request){lock->log_fd, BYTE, operation, byte, 1}, deadline);
+}
+
+/* Until nobody is in so many rooms. */
+static int wait_for_rooms(const struct tmf_process_lock *lock, unsigned first, unsigned count,
+                          uint64_t deadline)
+{
+    if (TMF_MUTANT("room-not-looked-at"))
+        return 0;
+    return take(&(struct request){lock->log_fd, BYTE_IS_FREE, LOCK_EX, first, count}, deadline);
+}
+
+static bool is_closed(const struct tmf_process_lock *lock, unsigned gate)
+{
+    const struct request request = {lock->log_fd, BYTE_IS_FREE, LOCK_SH, gate, 1};
+    return take(&request, TMF_WAIT_TRY) != 0;
+}
+
+/* ---- the notice */
+
+static int read_notice(const struct tmf_process_lock *lock, uint64_t *out)
+{
+    if (lock->notice) {
+        *out = __atomic_load_n(lock->notice, __ATOMIC_ACQUIRE);
+        return 0;
+    }
+    int error = tmf_file_read(lock->log_fd, out, sizeof(*out), TMF_LOG_NOTICE_OFFSET);
+    if (error == TMF_EWRONGSIZE) { /* the log is being created */
+        *out = 0;
+        return 0;
+    }
+    return error;
+}
+
+static void put_up(const struct tmf_process_lock *lock, uint64_t notice)
+{
+    (void)tmf_io->pwrite(lock->log_fd, &notice, sizeof(notice), TMF_LOG_NOTICE_OFFSET);
 }
 
 /* ---- what they are for */
 
-static int pass_gate(const struct tmf_process_lock *lock, int operation, uint64_t deadline)
+static bool has_nothing_to_take(const struct tmf_process_lock *lock)
 {
-    if (lock->is_exclusive || TMF_MUTANT("main-lock-not-taken"))
-        return 0;
-    if (TMF_MUTANT("gate-not-passed"))
-        return tmf_flock(lock->log_fd, operation, deadline);
-    int error = tmf_flock(lock->odb_fd, operation, deadline);
+    return lock->is_exclusive || TMF_MUTANT("main-lock-not-taken");
+}
+
+static int pass_gate(const struct tmf_process_lock *lock, unsigned phase, uint64_t deadline)
+{
+    int error = TMF_MUTANT("gate-not-passed") ? 0 : take_byte(lock, GATE + phase, LOCK_SH, deadline);
     if (error)
         return error;
-    TMF_POINT("txn/lock/gate-taken");
-    error = tmf_flock(lock->log_fd, operation, deadline);
+    TMF_POINT("txn/lock/gate-passed");
+    error = tmf_flock(lock->log_fd, LOCK_SH, deadline);
+    (void)take_byte(lock, GATE + phase, LOCK_UN, TMF_WAIT_FOREVER);
+    return error;
+}
+
+static int share_from_room(const struct tmf_process_lock *lock, unsigned phase, uint64_t deadline)
+{
+    int error = take_byte(lock, ROOM + phase, LOCK_SH, deadline);
+    if (error)
+        return error;
+    error = pass_gate(lock, phase, deadline);
+    if (!TMF_MUTANT("room-not-left"))
+        (void)take_byte(lock, ROOM + phase, LOCK_UN, TMF_WAIT_FOREVER);
+    return error;
+}
+
+static int close_gate_and_wait(const struct tmf_process_lock *lock, unsigned phase,
+                               uint64_t deadline)
+{
+    unsigned next = TMF_MUTANT("phase-not-changed") ? phase : !phase;
+    int error = take_byte(lock, GATE + next, LOCK_EX, deadline);
+    if (error)
+        return error;
+    put_up(lock, next | (TMF_MUTANT("notice-not-put-up") ? 0 : NOTICE_WAITING));
+    error = wait_for_rooms(lock, ROOM + phase, 1, deadline);
+    if (!error)
+        error = tmf_flock(lock->log_fd, LOCK_EX, deadline);
+    put_up(lock, next);
     if (!TMF_MUTANT("gate-not-given-back"))
-        (void)tmf_flock(lock->odb_fd, LOCK_UN, TMF_WAIT_FOREVER);
+        (void)take_byte(lock, GATE + next, LOCK_UN, TMF_WAIT_FOREVER);
     return error;
 }
 
@@ -140,7 +262,18 @@ static void leave_main(const struct tmf_process_lock *lock)
 
 int tmf_process_share(const struct tmf_process_lock *lock, uint64_t deadline)
 {
-    return pass_gate(lock, LOCK_SH, deadline);
+    uint64_t notice = 0;
+    if (has_nothing_to_take(lock))
+        return 0;
+    int error = read_notice(lock, &notice);
+    if (error)
+        return error;
+    unsigned phase = notice & NOTICE_PHASE;
+    error = notice & NOTICE_WAITING ? pass_gate(lock, phase, TMF_WAIT_TRY)
+                                    : tmf_flock(lock->log_fd, LOCK_SH, TMF_WAIT_TRY);
+    if (error != EBUSY || deadline == TMF_WAIT_TRY)
+        return error;
+    return share_from_room(lock, phase, deadline);
 }
 
 void tmf_process_unshare(const struct tmf_process_lock *lock)
@@ -170,7 +303,17 @@ void tmf_process_unwrite(const struct tmf_process_lock *lock)
 
 int tmf_process_alone(const struct tmf_process_lock *lock, uint64_t deadline)
 {
-    return pass_gate(lock, LOCK_EX, deadline);
+    uint64_t notice = 0;
+    if (has_nothing_to_take(lock))
+        return 0;
+    int error = read_notice(lock, &notice);
+    if (!error)
+        error = wait_for_rooms(lock, ROOM, ROOMS, TMF_WAIT_TRY);
+    if (!error)
+        error = tmf_flock(lock->log_fd, LOCK_EX, TMF_WAIT_TRY);
+    if (error != EBUSY || deadline == TMF_WAIT_TRY)
+        return error;
+    return close_gate_and_wait(lock, notice & NOTICE_PHASE, deadline);
 }
 
 void tmf_process_not_alone(const struct tmf_process_lock *lock)
@@ -185,10 +328,8 @@ int tmf_process_alone_to_shared(const struct tmf_process_lock *lock)
 
 bool tmf_process_is_wanted(const struct tmf_process_lock *lock)
 {
-    if (lock->is_exclusive)
+    uint64_t notice = 0;
+    if (lock->is_exclusive || read_notice(lock, &notice) != 0 || !(notice & NOTICE_WAITING))
         return false;
-    if (tmf_flock(lock->odb_fd, LOCK_SH, TMF_WAIT_TRY) != 0)
-        return true;
-    (void)tmf_flock(lock->odb_fd, LOCK_UN, TMF_WAIT_FOREVER);
-    return false;
+    return is_closed(lock, GATE + (notice & NOTICE_PHASE));
 }

@@ -5,14 +5,15 @@
  *
  *   turnstile  taken by whoever wants to write, until it may: writers come in turn
  *   writer     held by the one who writes, with whatever strategy
- *   gate       taken on the way to `main`, by all, and given back once that is held: a writer that
- *              waits for readers to leave holds the gate, so no new reader passes it
+ *   room       two, shared by readers that have to wait, until they are in
+ *   gate       two, one of them held by a writer that waits for readers to leave; who comes to read
+ *              meanwhile has to pass it, shared
  *   main       shared by readers; exclusive for who changes the .odb: a shared-mapping writer as
  *              long as it writes, a redo writer while it makes a checkpoint, and recovery
  *
- * Gate and main are flocks of the .odb and the log; turnstile and writer are locks of a byte each
- * of the log, of the open-file-description kind, which flock does not see. Order: turnstile <
- * writer < gate < main. Waits are interrupted by signals (EINTR) and made again.
+ * Main is a flock of the log; the others are locks of a byte each of it (0, 1, 2 and 3, 4 and 5), of
+ * the open-file-description kind, which flock does not see. Order: turnstile < writer < room < gate
+ * < main. Waits are interrupted by signals (EINTR) and made again.
  *
  * Functions return 0; EBUSY (TMF_WAIT_TRY); ETIMEDOUT; or what the system says.
  */
@@ -26,8 +27,11 @@
 #define TMF_WAIT_FOREVER UINT64_MAX
 
 struct tmf_process_lock {
-    int odb_fd, log_fd;
+    int log_fd;
     bool is_exclusive; /* writer and main are held from open to close: nothing to be done */
+    /* In a shared mapping of the log, at TMF_LOG_NOTICE_OFFSET; NULL: nothing is mapped yet, so the
+     * file is read. */
+    const uint64_t *notice;
 };
 
 /* The deadline `timeout_ns` from now; the time now. */

@@ -47,12 +47,37 @@ static bool record_read(const struct tmf_log *log, const unsigned char *sector, 
            (out->sequence == log->sequence || TMF_MUTANT("record-of-earlier-undone"));
 }
 
+/* Of the first or second record, whether it is of a transaction from `first` to `last`. A begin asks
+ * that, and mostly they are of an earlier one: the number is looked at before the checksum. */
+static bool head_is_of(const struct tmf_log *log, uint64_t position, uint64_t first, uint64_t last,
+                       struct tmf_undo_record *out)
+{
+    const unsigned char *sector = log->head + record_offset(position);
+    for (size_t at = 0; at < TMF_SECTOR_SIZE; at += TMF_COPY_OFFSET) {
+        memcpy(&out->sequence, sector + at + offsetof(struct tmf_undo_record, sequence),
+               sizeof(out->sequence));
+        if (out->sequence >= first && out->sequence <= last)
+            return record_read_any(log, sector, position, out) && out->sequence >= first &&
+                   out->sequence <= last;
+    }
+    return false;
+}
+
 bool tmf_undo_log_is_later(const struct tmf_log *log, uint64_t sequence)
 {
     struct tmf_undo_record record;
+    return head_is_of(log, 0, sequence + 1, UINT64_MAX, &record) ||
+           head_is_of(log, 1, sequence + 1, UINT64_MAX, &record);
+}
+
+bool tmf_undo_log_has_begun(const struct tmf_log *log)
+{
     for (uint64_t position = 0; position < 2; position++) {
-        if (record_read_any(log, log->head + record_offset(position), position, &record) &&
-            record.sequence > sequence)
+        uint64_t sequence;
+        memcpy(&sequence,
+               log->head + record_offset(position) + offsetof(struct tmf_undo_record, sequence),
+               sizeof(sequence));
+        if (sequence >= log->sequence)
             return true;
     }
     return false;
@@ -61,10 +86,9 @@ bool tmf_undo_log_is_later(const struct tmf_log *log, uint64_t sequence)
 int tmf_undo_log_look(const struct tmf_log *log, struct tmf_log_state *state)
 {
     struct tmf_undo_record record;
-    bool has_record = record_read_any(log, log->head + record_offset(0), 0, &record);
-    state->pending = has_record && record.sequence == state->sequence;
-    bool has_next = record_read_any(log, log->head + record_offset(1), 1, &record);
-    if (!state->pending && has_next && record.sequence == state->sequence && record.synced > 0)
+    state->pending = head_is_of(log, 0, state->sequence, state->sequence, &record);
+    if (!state->pending && head_is_of(log, 1, state->sequence, state->sequence, &record) &&
+        record.synced > 0)
         return TMF_ECORRUPT; /* the first record is gone */
     return 0;
 }

@@ -8,6 +8,9 @@
 /* Whether one of the first records is of a later transaction than `sequence`. No system call. */
 bool tmf_undo_log_is_later(const struct tmf_log *log, uint64_t sequence);
 
+/* Whether a record that may be valid is there of the transaction that comes next. A few ns. */
+bool tmf_undo_log_has_begun(const struct tmf_log *log);
+
 /* Whether a transaction waits to be undone. No system call. */
 int tmf_undo_log_look(const struct tmf_log *log, struct tmf_log_state *state);
 
