@@ -127,9 +127,10 @@ class by_gate : public way
 {
   public:
     explicit by_gate(const std::string &path)
-        : log_(path + ".log"), head_(map_head(log_.number)),
-          lock_{log_.number, false,
-                reinterpret_cast<const std::uint64_t *>(head_ + TMF_LOG_NOTICE_OFFSET)}
+        : log_(path + ".log"),
+          head_(map_head(log_.number)), lock_{log_.number, false,
+                                              reinterpret_cast<const std::uint64_t *>(
+                                                  head_ + TMF_LOG_NOTICE_OFFSET)}
     {
     }
     ~by_gate() override

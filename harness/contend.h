@@ -84,8 +84,8 @@ struct board {
     _Atomic uint64_t recoveries;   /* of what they left */
     _Atomic uint64_t violations;
     /* The longest waits, counted in what others did meanwhile: how often the same reader got in
-     * while a writer waited (generations of readers; for itself and for each writer before it, on an
-     * average), and how many writers while a reader did. */
+     * while a writer waited (generations of readers; for itself and for each writer before it, on
+     * an average), and how many writers while a reader did. */
     _Atomic uint64_t generations_max, writers_max;
     char what[1024]; /* the first violation */
     struct waits waits[WAIT_KINDS];
@@ -142,8 +142,8 @@ struct contend {
     uint64_t inside_ns;                      /* since when it is */
     bool is_told; /* when it waits, by who sees it stand still; else it takes a begin for a wait */
     bool waits;   /* it does since, or did on its way in */
-    /* It is woken to look whether it gets in, and told so each time that it does not: what counts is
-     * who got in until then, not before it came to look. Else it is woken when it is in. */
+    /* It is woken to look whether it gets in, and told so each time that it does not: what counts
+     * is who got in until then, not before it came to look. Else it is woken when it is in. */
     bool looks_again;
     void (*at_stage)(struct contend *self, enum stage stage,
                      const struct visit *visit); /* or NULL */

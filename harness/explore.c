@@ -15,9 +15,9 @@
 #include "harness/random.h"
 #include "harness/strategy.h"
 
-#define GENERATIONS_MOST 3 /* of readers that get in before a writer that waits, */
-#define WRITERS_MOST     2 /* and of writers before a reader */
-#define STEPS_MAX        UINT64_C(400000) /* a run has some thousands */
+#define GENERATIONS_MOST 3                 /* of readers that get in before a writer that waits, */
+#define WRITERS_MOST     2                 /* and of writers before a reader */
+#define STEPS_MAX        UINT64_C(400000)  /* a run has some thousands */
 #define LIMIT_SECONDS    60u               /* for one run; it takes milliseconds */
 #define SEEN_MAX         ((size_t)1 << 20) /* different interleavings that are told apart */
 

@@ -457,8 +457,9 @@ static void test_who_waits_to_read_is_in_the_room(const struct test_place *place
     tmf_process_unshare(&other);
 }
 
-/* While somebody is in a room no writer goes alone that would not wait; one that waits lets those go
- * first who are in the room of the notice, and goes once before those in the other. Others read. */
+/* While somebody is in a room no writer goes alone that would not wait; one that waits lets those
+ * go first who are in the room of the notice, and goes once before those in the other. Others read.
+ */
 static void test_who_is_in_the_room_goes_first(const struct test_place *place)
 {
     open_files(place);
@@ -481,8 +482,8 @@ static void test_who_is_in_the_room_goes_first(const struct test_place *place)
     let_go(&one, WRITER);
 }
 
-/* Where no writer waits a reader makes one call; where one does it says so, and who comes later goes
- * after it, who is in the room before. */
+/* Where no writer waits a reader makes one call; where one does it says so, and who comes later
+ * goes after it, who is in the room before. */
 static void test_a_writer_that_waits_is_minded(const struct test_place *place)
 {
     pthread_t writer, reader;

@@ -84,8 +84,8 @@ void tmf_log_follow(struct tmf_log *log, const struct tmf_log_state *state);
 /* Whether another process may have written since our last look or write: a hint, in a few ns. */
 bool tmf_log_is_stale(const struct tmf_log *log);
 
-/* Under the lock that keeps writers out: whether there is nothing to be found by a look, since nobody
- * has written, died at it, or failed to sync since our last one. In a few ns. */
+/* Under the lock that keeps writers out: whether there is nothing to be found by a look, since
+ * nobody has written, died at it, or failed to sync since our last one. In a few ns. */
 bool tmf_log_is_quiet(const struct tmf_log *log);
 
 /* Makes the file `end` bytes or more, of zeroes. */

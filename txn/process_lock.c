@@ -18,8 +18,8 @@
  * but hands it nothing, so who is slow to wake finds the next one there, and the next.
  *
  *   - A writer that does not find `main` free closes a gate, puts up a notice, and waits. A reader
- *     looks at the notice, which costs no call; if it says nothing, it takes `main` at once, else it
- *     has to pass the gate first.
+ *     looks at the notice, which costs no call; if it says nothing, it takes `main` at once, else
+ * it has to pass the gate first.
  *   - A reader that has to wait does so in a room, which it can enter at any time, for nobody ever
  *     has a room for itself: a writer does not take that byte, it asks whether somebody has, and
  *     goes after those in the room.
@@ -29,10 +29,10 @@
  *
  * So a reader that waits sees one writer go first, the one that had looked into the room before; or
  * two, if the notice changed before it was in the room. (One that has to recover what the dead left
- * becomes a writer for that, and comes in turn with them.) A writer that waits sees those go first who
- * were in `main` or in the room, and of each process one reader that had looked before the notice
- * was up. To be wrong about the notice costs a turn, so nobody minds what the dead have left there,
- * nor that it cannot be written.
+ * becomes a writer for that, and comes in turn with them.) A writer that waits sees those go first
+ * who were in `main` or in the room, and of each process one reader that had looked before the
+ * notice was up. To be wrong about the notice costs a turn, so nobody minds what the dead have left
+ * there, nor that it cannot be written.
  */
 #include "txn/process_lock.h"
 
@@ -78,8 +78,8 @@ enum kind { FLOCK, BYTE, BYTE_IS_FREE }; /* the last takes nothing */
 struct request {
     int fd;
     enum kind kind;
-    int operation;  /* LOCK_SH, LOCK_EX or LOCK_UN */
-    unsigned byte;  /* of a byte lock: enum byte, the first of */
+    int operation; /* LOCK_SH, LOCK_EX or LOCK_UN */
+    unsigned byte; /* of a byte lock: enum byte, the first of */
     unsigned count;
 };
 
@@ -158,7 +158,8 @@ static int poll_for(const struct request *request, uint64_t deadline)
 static int take(const struct request *request, uint64_t deadline)
 {
     bool may_wait = request->operation == LOCK_UN || deadline == TMF_WAIT_FOREVER;
-    return may_wait && request->kind != BYTE_IS_FREE ? ask(request, true) : poll_for(request, deadline);
+    return may_wait && request->kind != BYTE_IS_FREE ? ask(request, true)
+                                                     : poll_for(request, deadline);
 }
 
 int tmf_flock(int fd, int operation, uint64_t deadline)
@@ -217,7 +218,8 @@ static bool has_nothing_to_take(const struct tmf_process_lock *lock)
 
 static int pass_gate(const struct tmf_process_lock *lock, unsigned phase, uint64_t deadline)
 {
-    int error = TMF_MUTANT("gate-not-passed") ? 0 : take_byte(lock, GATE + phase, LOCK_SH, deadline);
+    int error =
+        TMF_MUTANT("gate-not-passed") ? 0 : take_byte(lock, GATE + phase, LOCK_SH, deadline);
     if (error)
         return error;
     TMF_POINT("txn/lock/gate-passed");

@@ -11,9 +11,9 @@
  *   main       shared by readers; exclusive for who changes the .odb: a shared-mapping writer as
  *              long as it writes, a redo writer while it makes a checkpoint, and recovery
  *
- * Main is a flock of the log; the others are locks of a byte each of it (0, 1, 2 and 3, 4 and 5), of
- * the open-file-description kind, which flock does not see. Order: turnstile < writer < room < gate
- * < main. Waits are interrupted by signals (EINTR) and made again.
+ * Main is a flock of the log; the others are locks of a byte each of it (0, 1, 2 and 3, 4 and 5),
+ * of the open-file-description kind, which flock does not see. Order: turnstile < writer < room <
+ * gate < main. Waits are interrupted by signals (EINTR) and made again.
  *
  * Functions return 0; EBUSY (TMF_WAIT_TRY); ETIMEDOUT; or what the system says.
  */

@@ -47,8 +47,8 @@ static bool record_read(const struct tmf_log *log, const unsigned char *sector, 
            (out->sequence == log->sequence || TMF_MUTANT("record-of-earlier-undone"));
 }
 
-/* Of the first or second record, whether it is of a transaction from `first` to `last`. A begin asks
- * that, and mostly they are of an earlier one: the number is looked at before the checksum. */
+/* Of the first or second record, whether it is of a transaction from `first` to `last`. A begin
+ * asks that, and mostly they are of an earlier one: the number is looked at before the checksum. */
 static bool head_is_of(const struct tmf_log *log, uint64_t position, uint64_t first, uint64_t last,
                        struct tmf_undo_record *out)
 {
