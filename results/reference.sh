@@ -12,7 +12,7 @@ help() {
 Usage: ./tmf reference [--full] [--out DIR]
 
 Measures what the README and the report state, into DIR (default: results/data/DATE-REVISION-HOST),
-a gzipped JSON each, and writes the figures of README.md anew. Takes about 20 minutes; with --full
+a gzipped JSON each, and writes the figures of README.md anew. Takes about an hour; with --full
 (the long campaign, and all combinations of the strategy study) five hours. Give a quiet machine and
 a disk. It works in the current disk's build/, not in memory.
 
@@ -59,7 +59,6 @@ keep() {
 keep engine bench --filter '^engine/' --dir build
 # shellcheck disable=SC2086 # empty or one word
 keep strategy bench --filter strategy $large --dir build
-keep gate compare --self-test --dir "${TMPDIR:-/dev/shm}"
 keep commit bench --filter '^(commit|limit|floor|read|lock|open|recovery|commits)/' --dir build
 keep choice bench --instructions --dir build --filter \
     'alloc_free/[^/]+(/quantum:[0-9]+)?/free_blocks:10{5,6}$|^trace/|^txn_alloc/|^fragmentation/.*uniform|^latency/[^/]+/quantum:[0-9]+/free_blocks:10{6}$'
@@ -70,6 +69,7 @@ steps='kill error power power-many power-mix control threads procs procs-mix mut
 for step in $steps; do
     [ ! -e "$work/$step.json" ] || gzip -9 -n -c "$work/$step.json" >"$out/$step.json.gz"
 done
+keep gate compare --self-test --dir "${TMPDIR:-/dev/shm}"
 "$tmf" report "$out"/*.json.gz --out build/reference.html
 /usr/bin/python3 -B results/readme.py
 printf 'reference: %s, build/reference.html, README.md\n' "$out" >&2
