@@ -287,6 +287,8 @@ static const struct faults_mutant mutants[] = {
     {"room-taken-for-durable",
      "a file that is long enough already is taken for one whose size is durable", "power",
      TOGETHER "txn/grow/file-extended", NULL},
+    {"growth-of-others-unsynced", "who asks for a size that is there does not make it durable",
+     "power", TOGETHER "txn/sync/before", NULL},
     {"grown-header-unsealed", "the header of an arena that grew keeps its old checksum", "kill",
      "--strategy redo-segv", NULL},
     {"growth-not-committed", "an arena grows without a commit", "kill", "--strategy redo-segv",

@@ -333,7 +333,7 @@ static int grow(struct tmf_storage *storage, size_t size)
 {
     uint64_t old_size = tmf_header(storage)->size;
     if (size <= old_size)
-        return 0;
+        return tmf_sync_seen(storage);
     int error = grow_file(storage, size);
     if (!error)
         error = grow_heap(storage, size);
@@ -349,8 +349,10 @@ static int grow_if_asked(struct tmf_storage *storage, const tmf_options *options
 {
     struct tmf_lock_holder holder;
     size_t size = tmf_page_round(options->size);
-    if (size <= tmf_header(storage)->size)
+    if (size == 0)
         return 0;
+    if (size <= tmf_header(storage)->size)
+        return tmf_sync_seen(storage);
     int error = tmf_lock_exclusive(&storage->lock, TMF_WAIT_FOREVER, &holder);
     if (error)
         return error < 0 ? error : tmf_fail(error, "locking '%s' to grow it", storage->odb_path);

@@ -32,7 +32,7 @@
  * becomes a writer for that, and comes in turn with them.) A writer that waits sees those go first
  * who were in `main` or in the room, and of each process one reader that had looked before the
  * notice was up. To be wrong about the notice costs a turn, so nobody minds what the dead have left
- * there, nor that it cannot be written.
+ * there.
  */
 #include "txn/process_lock.h"
 
@@ -204,9 +204,9 @@ static int read_notice(const struct tmf_process_lock *lock, uint64_t *out)
     return error;
 }
 
-static void put_up(const struct tmf_process_lock *lock, uint64_t notice)
+static int put_up(const struct tmf_process_lock *lock, uint64_t notice)
 {
-    (void)tmf_io->pwrite(lock->log_fd, &notice, sizeof(notice), TMF_LOG_NOTICE_OFFSET);
+    return tmf_file_write(lock->log_fd, &notice, sizeof(notice), TMF_LOG_NOTICE_OFFSET);
 }
 
 /* ---- what they are for */
@@ -246,11 +246,12 @@ static int close_gate_and_wait(const struct tmf_process_lock *lock, unsigned pha
     int error = take_byte(lock, GATE + next, LOCK_EX, deadline);
     if (error)
         return error;
-    put_up(lock, next | (TMF_MUTANT("notice-not-put-up") ? 0 : NOTICE_WAITING));
-    error = wait_for_rooms(lock, ROOM + phase, 1, deadline);
+    error = put_up(lock, next | (TMF_MUTANT("notice-not-put-up") ? 0 : NOTICE_WAITING));
+    if (!error)
+        error = wait_for_rooms(lock, ROOM + phase, 1, deadline);
     if (!error)
         error = tmf_flock(lock->log_fd, LOCK_EX, deadline);
-    put_up(lock, next);
+    (void)put_up(lock, next); /* where that fails newcomers pass the gate, which is open */
     if (!TMF_MUTANT("gate-not-given-back"))
         (void)take_byte(lock, GATE + next, LOCK_UN, TMF_WAIT_FOREVER);
     return error;

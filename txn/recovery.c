@@ -332,6 +332,22 @@ static int sync_slot(struct tmf_storage *storage)
     return 0;
 }
 
+int tmf_sync_seen(struct tmf_storage *storage)
+{
+    struct tmf_log *log = &storage->log;
+    bool is_behind = storage->strategy->is_redo && log->durable_below < log->at.sequence;
+    if ((log->turn_synced == log->turn && !is_behind) ||
+        storage->durability == TMF_DURABILITY_PROCESS || TMF_MUTANT("growth-of-others-unsynced"))
+        return 0;
+    log->syncs++;
+    if (tmf_io->fdatasync(log->fd) != 0)
+        return tmf_fail(tmf_poison(storage, errno), "syncing '%s'", storage->log_path);
+    log->turn_synced = log->turn;
+    if (is_behind)
+        log->durable_below = log->at.sequence;
+    return 0;
+}
+
 /* A log whose checksums are right may still be forged; where it moves the header, no pointer holds.
  */
 static int check_address(const struct tmf_storage *storage)
