@@ -19,7 +19,7 @@
  *
  *   - A writer that does not find `main` free closes a gate, puts up a notice, and waits. A reader
  *     looks at the notice, which costs no call; if it says nothing, it takes `main` at once, else
- * it has to pass the gate first.
+ *     it has to pass the gate first.
  *   - A reader that has to wait does so in a room, which it can enter at any time, for nobody ever
  *     has a room for itself: a writer does not take that byte, it asks whether somebody has, and
  *     goes after those in the room.

@@ -317,19 +317,24 @@ static int settle_and_take_over(struct tmf_storage *storage, bool exclusive, uin
     return error ? error : take_over(storage, &state, exclusive);
 }
 
+static int sync_log_file(struct tmf_storage *storage)
+{
+    storage->log.syncs++;
+    if (tmf_io->fdatasync(storage->log.fd) != 0)
+        return tmf_fail(tmf_poison(storage, errno), "syncing '%s'", storage->log_path);
+    storage->log.turn_synced = storage->log.turn;
+    return 0;
+}
+
 /* Who wrote the slot may have died before its sync. A record must not be on the medium without it,
  * so that whoever appends makes sure first. */
 static int sync_slot(struct tmf_storage *storage)
 {
-    struct tmf_log *log = &storage->log;
+    const struct tmf_log *log = &storage->log;
     if (log->turn_synced == log->turn || storage->durability == TMF_DURABILITY_PROCESS ||
         TMF_MUTANT("slot-taken-for-durable"))
         return 0;
-    log->syncs++;
-    if (tmf_io->fdatasync(log->fd) != 0)
-        return tmf_fail(tmf_poison(storage, errno), "syncing '%s'", storage->log_path);
-    log->turn_synced = log->turn;
-    return 0;
+    return sync_log_file(storage);
 }
 
 int tmf_sync_seen(struct tmf_storage *storage)
@@ -339,13 +344,10 @@ int tmf_sync_seen(struct tmf_storage *storage)
     if ((log->turn_synced == log->turn && !is_behind) ||
         storage->durability == TMF_DURABILITY_PROCESS || TMF_MUTANT("growth-of-others-unsynced"))
         return 0;
-    log->syncs++;
-    if (tmf_io->fdatasync(log->fd) != 0)
-        return tmf_fail(tmf_poison(storage, errno), "syncing '%s'", storage->log_path);
-    log->turn_synced = log->turn;
-    if (is_behind)
+    int error = sync_log_file(storage);
+    if (!error && is_behind)
         log->durable_below = log->at.sequence;
-    return 0;
+    return error;
 }
 
 /* A log whose checksums are right may still be forged; where it moves the header, no pointer holds.
