@@ -455,8 +455,8 @@ static enum step give_up_creation(struct run *run)
                  : wrong(run, "a creation went on that its initialiser gave up");
 }
 
-/* A storage that nobody has written to is opened again; there is a visitor; it grows while it is
- * open to nobody else, and beside others. */
+/* A storage that nobody has written to is opened again; there is a visitor; it is opened as large
+ * as it is; it grows while it is open to nobody else, and beside others. */
 static enum step live(struct run *run)
 {
     const uint64_t all = run->job->one->life.transactions;
@@ -466,6 +466,7 @@ static enum step live(struct run *run)
         uint64_t last;
     } sessions[] = {{false, false, 0, 0},
                     {true, false, 0, (all + 1) / 2},
+                    {false, false, 0, all + 1},
                     {false, true, KILL_GROWTH, all + 2},
                     {false, false, 2 * KILL_GROWTH, all + 3}};
     enum step status = give_up_creation(run);
