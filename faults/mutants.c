@@ -255,6 +255,8 @@ static const struct faults_mutant mutants[] = {
      "--strategy undo-fsync",
      "it lies in one sector, which a disk writes whole; only damage changes it, which is "
      "damaged_log_test's business"},
+    {"lost-slot-passed-over", "of a log one of whose slots is lost, the other is believed", "error",
+     "--strategy undo-fsync", NULL},
     {"new-log-unsynced", "a new log is not synced before the storage gets its name", "power",
      "--strategy redo-segv", NULL},
     {"half-made-refused", "a log that a creation left half made is in the way (flaw D22)", "kill",

@@ -215,8 +215,10 @@ SECTORS(first_record_lost, memset(log + TMF_LOG_RECORDS_OFFSET, 0, TMF_SECTOR_SI
 SECTORS(second_record_lost,
         memset(log + TMF_LOG_RECORDS_OFFSET + TMF_UNDO_RECORD_SIZE, 0, TMF_SECTOR_SIZE))
 SECTORS(image_damaged, memset(log + TMF_LOG_RECORDS_OFFSET + TMF_SECTOR_SIZE, 0x5a, TMF_PAGE_SIZE))
-SECTORS(slots_older_than_records, memset(log + TMF_LOG_SLOT_OFFSET(1), 0, TMF_LOG_SLOT_SIZE))
-SECTORS(slots_older_than_records_too, memset(log, 0, TMF_LOG_SLOT_SIZE))
+SECTORS(slot_lost, memset(log, 0, TMF_LOG_SLOT_SIZE))
+SECTORS(other_slot_lost, memset(log + TMF_LOG_SLOT_OFFSET(1), '!', TMF_LOG_SLOT_SIZE))
+SECTORS(slots_older_than_records, memcpy(log + TMF_LOG_SLOT_OFFSET(1), log, TMF_LOG_SLOT_SIZE))
+SECTORS(slots_older_than_records_too, memcpy(log, log + TMF_LOG_SLOT_OFFSET(1), TMF_LOG_SLOT_SIZE))
 
 #define DAMAGE(title, error, body)                                                                 \
     {                                                                                              \
@@ -260,6 +262,8 @@ static const struct error_misuse damages[] = {
     DAMAGE_SEEN_OR_NOT("first-record-lost", TMF_ECORRUPT, first_record_lost),
     DAMAGE_SEEN_OR_NOT("second-record-lost", TMF_ECORRUPT, second_record_lost),
     DAMAGE_SEEN_OR_NOT("image-damaged", TMF_ECORRUPT, image_damaged),
+    DAMAGE("slot-lost", TMF_ECORRUPT, slot_lost),
+    DAMAGE("other-slot-lost", TMF_ECORRUPT, other_slot_lost),
     DAMAGE_SEEN_OR_NOT("slots-older-than-records", TMF_ECORRUPT, slots_older_than_records),
     DAMAGE_SEEN_OR_NOT("slots-older-than-records-too", TMF_ECORRUPT, slots_older_than_records_too),
 };

@@ -79,16 +79,37 @@ static void keep_memory(void)
     (void)mallopt(M_MMAP_THRESHOLD, 1 << 30);
 }
 
+/* The library installs its handlers with a process's first storage, and whoever is forked from
+ * there on has them: no life shall have steps that another one, or its replay, has not. */
+static bool open_one(const struct power_campaign *campaign, struct difference *what)
+{
+    const tmf_options options = {.size = POWER_GROWTH,
+                                 .strategy = tmf_strategy_name(0),
+                                 .durability = TMF_DURABILITY_PROCESS};
+    char folder[PATH_MAX], path[PATH_MAX];
+    tmf_storage *storage;
+    if (!make_folder(campaign, PLAN_FOLDER, folder, what))
+        return false;
+    snprintf(path, sizeof(path), "%.*s/first", PATH_MAX - 16, folder);
+    int error = tmf_open(path, &options, &storage);
+    if (!error)
+        error = tmf_close(storage);
+    return !error || differs(what, "a first storage: %s", tmf_explain());
+}
+
 static bool start(struct power_campaign *campaign)
 {
+    struct difference *what = &campaign->board->what;
     go_on();
     keep_memory();
+    if (!open_one(campaign, what))
+        return false;
     if (campaign->mutant)
         faults_mutant_wake(campaign->mutant);
     int error = memory_fs_make();
     if (!error)
         error = schedule_share();
-    return !error || differs(&campaign->board->what, "no memory: %s", strerror(error));
+    return !error || differs(what, "no memory: %s", strerror(error));
 }
 
 static unsigned count_arrived(const struct power_failures *failures)

@@ -64,7 +64,7 @@ function(takes_two mutant point story)
   set(words power --strategy redo-segv --workload bank --transactions 3 --mutant ${mutant} --until-first --images 4
     --dir ${DIR} --cases 100000)
   tmf(0 "" ${words} --processes 1)
-  tmf(1 "VIOLATION [^\n]*:procs=2:schedule=[^\n]*:before=${point}:.*${story}" ${words} --processes 2 --schedules 100
+  tmf(1 "VIOLATION [^\n]*:procs=2:schedule=[^\n]*:before=${point}:.*${story}" ${words} --processes 2 --schedules 20
     --dies-before ${point})
   string(REGEX MATCH "tmf replay '([^']+)'" line "${said}")
   set(case ${CMAKE_MATCH_1})

@@ -207,9 +207,9 @@ static void log_version(const struct test_place *place, size_t argument)
 
 static void log_zeroes(const struct test_place *place, size_t argument)
 {
-    static const unsigned char zeroes[2 * TMF_SECTOR_SIZE];
-    (void)argument;
-    test_poke(place->log, 0, zeroes, sizeof(zeroes));
+    static const unsigned char zeroes[4 * TMF_SECTOR_SIZE];
+    check(argument <= sizeof(zeroes));
+    test_poke(place->log, 0, zeroes, argument);
 }
 
 static void as_it_was(const struct test_place *place, size_t argument)
@@ -251,7 +251,7 @@ static const struct bad_files bad_files[] = {
     {".odb is a link to itself", odb_loop, 0, {.size = SIZE}, ELOOP},
     {"version 0", odb_version, 0, {0}, TMF_EWRONGVERSION},
     {"version 1", odb_version, 1, {0}, TMF_EWRONGVERSION},
-    {"version 3", odb_version, 3, {0}, TMF_EWRONGVERSION},
+    {"a later version", odb_version, TMF_FORMAT_VERSION + 1, {0}, TMF_EWRONGVERSION},
     {"the other byte order", odb_byte_order, 0, {0}, TMF_EWRONGENDIAN},
     {"the other word size", odb_word_size, OTHER_WORD_SIZE, {0}, TMF_EWRONGENDIAN},
     {"words of 16 bytes", odb_word_size, 16, {0}, TMF_EWRONGENDIAN},
@@ -288,8 +288,9 @@ static const struct bad_files bad_files[] = {
     {".log has slots only", log_cut, 4096, {0}, TMF_ECORRUPT},
     {".log is of another storage", log_of_another, 0, {0}, TMF_ECORRUPT},
     {".log is of another storage, to grow", log_of_another, 0, {.size = 2 * SIZE}, TMF_ECORRUPT},
-    {".log version 3", log_version, 3, {0}, TMF_EWRONGVERSION},
-    {".log begins with zeroes", log_zeroes, 0, {0}, TMF_EWRONGFILETYPE},
+    {".log of a later version", log_version, TMF_FORMAT_VERSION + 1, {0}, TMF_EWRONGVERSION},
+    {".log has lost a slot", log_zeroes, TMF_LOG_SLOT_SIZE, {0}, TMF_ECORRUPT},
+    {".log begins with zeroes", log_zeroes, 2 * TMF_LOG_SLOT_SIZE, {0}, TMF_EWRONGFILETYPE},
 };
 
 static void test_bad_files(const struct test_place *place)

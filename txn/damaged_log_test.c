@@ -206,8 +206,8 @@ static void test_lost_sectors(const struct test_place *place)
     test_pair_free(&pending);
 }
 
-/* With nothing to undo, the slot before must not be taken for the current one: its records are
- * there. */
+/* One copy of a slot is enough. Without any, the slot that is left may be the one before, by which
+ * a commit would be taken back, and its turns would be given out again. */
 static void test_lost_slots_of_a_closed_storage(const struct test_place *place)
 {
     struct test_pair closed;
@@ -221,6 +221,13 @@ static void test_lost_slots_of_a_closed_storage(const struct test_place *place)
             test_pair_store(place, &closed);
             fill_sector(place, sector * TMF_SECTOR_SIZE, 0);
             check_verdict(place, EXACT);
+        }
+        for (size_t slot = 0; slot < 2; slot++) {
+            test_context("commit %u, slot %zu is lost", n, slot);
+            test_pair_store(place, &closed);
+            fill_sector(place, slot * TMF_LOG_SLOT_SIZE, 0);
+            fill_sector(place, slot * TMF_LOG_SLOT_SIZE + TMF_SECTOR_SIZE, 0);
+            check_verdict(place, REFUSED);
         }
         test_pair_store(place, &closed);
         test_pair_free(&closed);

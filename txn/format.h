@@ -25,8 +25,9 @@
  *
  *   The log belongs to the .odb with the same id. The valid slot with the highest turn (one valid
  *   copy is enough) is the current one. Slots take turns, so that writing one never harms the
- *   other: a slot makes every record under the one before stale. Nothing is truncated to commit.
- *   A slot says which kind of records follow; any strategy recovers either kind.
+ *   other: a slot makes every record under the one before stale. Both are valid from the start, and
+ *   a slot that is torn still has valid copies, of the old or the new. Nothing is truncated to
+ *   commit. A slot says which kind of records follow; any strategy recovers either kind.
  *
  * Undo log, the slot's sequence is the number of the transaction that it is for:
  *
@@ -43,9 +44,9 @@
  *   undone) or did (it is committed). What no crash leaves is damage, and refused as TMF_ECORRUPT:
  *   a record that is not valid below one that says it was synced; a record whose head is whole but
  *   whose image is not while the arena's page differs from the image that it announces; a first
- *   record of a later transaction than the slots know; a file shorter than its slot says; no valid
- *   slot. Every flipped bit and lost sector of a slot, and every flipped bit of an undo record's
- *   head, is outvoted by the second copy.
+ *   record of a later transaction than the slots know; a file shorter than its slot says; a slot
+ *   without a valid copy, which may have been the current one. Every flipped bit and lost sector of
+ *   a slot, and every flipped bit of an undo record's head, is outvoted by the second copy.
  *
  * Redo log (write-ahead), the slot's sequence is the number of the first transaction in it; the
  * .odb holds all before that, durably, and perhaps any part of those in the log:
@@ -79,7 +80,7 @@
 
 #define TMF_PAGE_SIZE      ((size_t)4096)
 #define TMF_SECTOR_SIZE    ((size_t)512)
-#define TMF_FORMAT_VERSION 2u
+#define TMF_FORMAT_VERSION 3u
 #define TMF_BYTE_ORDER     0x01020304u
 
 #define TMF_FILE_MAGIC "TMFODB\r\n"

@@ -86,6 +86,9 @@ int tmf_header_check_state(const struct tmf_storage *storage, const struct tmf_f
                         "opening '%s': the checksum of its header is wrong; restore a "
                         "backup",
                         path);
+    int error = check_kind(path, header); /* once more: a log may have brought another header */
+    if (error)
+        return error;
     if (!describes_memory(header))
         return tmf_fail(TMF_ECORRUPT,
                         "opening '%s': its header describes what no memory can hold; restore a "

@@ -46,19 +46,23 @@ static bool slot_is_valid(const struct tmf_log_slot *slot)
            (slot->checksum == slot_checksum(slot) || TMF_MUTANT("slot-checksum-unchecked"));
 }
 
-/* Of the valid copies, of either slot, the one with the highest turn. */
+/* Of the valid copies the one with the highest turn. A slot without one may have been the current
+ * one, so that nobody may go on from the other. */
 static bool slots_read(const unsigned char *head, struct tmf_log_slot *out)
 {
     struct tmf_log_slot copy;
-    bool found = false;
+    unsigned valid[2] = {0, 0};
     for (size_t at = 0; at < TMF_LOG_POISON_OFFSET; at += TMF_SECTOR_SIZE) {
         memcpy(&copy, head + at, sizeof(copy));
-        if ((found && copy.turn <= out->turn) || !slot_is_valid(&copy))
+        if (!slot_is_valid(&copy))
             continue;
-        *out = copy;
-        found = true;
+        if (valid[0] + valid[1] == 0 || copy.turn > out->turn)
+            *out = copy;
+        valid[at / TMF_LOG_SLOT_SIZE]++;
     }
-    return found;
+    if (TMF_MUTANT("lost-slot-passed-over"))
+        return valid[0] > 0 || valid[1] > 0;
+    return valid[0] > 0 && valid[1] > 0;
 }
 
 static void promise(struct tmf_log *log, uint64_t size)
@@ -105,8 +109,9 @@ static int slot_write(struct tmf_log *log, uint64_t turn, enum tmf_log_kind kind
     memcpy(sectors, &slot, sizeof(slot)); /* twice, so that damage to one is outvoted */
     memcpy(sectors + TMF_SECTOR_SIZE, &slot, sizeof(slot));
     log->bytes_written += sizeof(sectors);
-    uint64_t offset = TMF_MUTANT("slot-overwritten") ? 0 : TMF_LOG_SLOT_OFFSET(turn);
-    return tmf_file_write(log->fd, sectors, sizeof(sectors), offset);
+    bool is_made = turn <= TMF_LOG_FIRST_TURN;
+    uint64_t at = !is_made && TMF_MUTANT("slot-overwritten") ? TMF_LOG_FIRST_TURN : turn;
+    return tmf_file_write(log->fd, sectors, sizeof(sectors), TMF_LOG_SLOT_OFFSET(at));
 }
 
 /* ---- opening */
@@ -146,6 +151,8 @@ int tmf_log_create(struct tmf_log *log, int fd, uint64_t id, uint64_t size)
     TMF_POINT("txn/create/log-empty");
     error = tmf_file_zero(fd, 0, size);
     if (!error)
+        error = slot_write(log, log->turn - 1, TMF_LOG_UNDO, 0); /* both slots are valid always */
+    if (!error)
         error = slot_write(log, log->turn, TMF_LOG_UNDO, 0);
     TMF_POINT("txn/create/log-written");
     if (!error && !TMF_MUTANT("new-log-unsynced"))
@@ -154,16 +161,19 @@ int tmf_log_create(struct tmf_log *log, int fd, uint64_t id, uint64_t size)
     return error ? error : map_head(log, size);
 }
 
-/* No slot holds: says which of the reasons it is, as far as the bytes tell. */
+/* A slot does not hold: says which of the reasons it is, as far as the bytes tell. */
 static int why_no_slot(const unsigned char *head)
 {
-    struct tmf_log_slot slot;
-    memcpy(&slot, head, sizeof(slot));
-    if (memcmp(slot.log_magic, TMF_LOG_MAGIC, TMF_MAGIC_SIZE) != 0)
-        return TMF_EWRONGFILETYPE;
-    if (slot.byte_order == __builtin_bswap32(TMF_BYTE_ORDER))
-        return TMF_EWRONGENDIAN;
-    return slot.version != TMF_FORMAT_VERSION ? TMF_EWRONGVERSION : TMF_ECORRUPT;
+    struct tmf_log_slot copy;
+    for (size_t at = 0; at < TMF_LOG_POISON_OFFSET; at += TMF_SECTOR_SIZE) {
+        memcpy(&copy, head + at, sizeof(copy));
+        if (memcmp(copy.log_magic, TMF_LOG_MAGIC, TMF_MAGIC_SIZE) != 0)
+            continue;
+        if (copy.byte_order == __builtin_bswap32(TMF_BYTE_ORDER))
+            return TMF_EWRONGENDIAN;
+        return copy.version != TMF_FORMAT_VERSION ? TMF_EWRONGVERSION : TMF_ECORRUPT;
+    }
+    return TMF_EWRONGFILETYPE;
 }
 
 /* Too short for a log of ours: cut off, or never one. */
