@@ -63,8 +63,8 @@
  *
  *   What a crash may leave: any of the records that were not synced missing or torn: the log ends
  *   at the first of them. What no crash leaves, and is refused: a record that is not valid in front
- *   of one of the same turn that says the missing one was durable when it was written; a first
- *   record, of either kind, that was written under a later slot than there is.
+ *   of one of the same turn that says the missing one was durable when it was written; a record
+ *   anywhere, or the first one of an undo log, that was written under a later slot than there is.
  *
  * What nothing bears witness of, and is not noticed: the last record of a log, lost or damaged
  * after it was synced; an older copy of the log of the same storage, put in its place by hand.

@@ -294,13 +294,29 @@ static int recover_if_due_as_reader(struct tmf_storage *storage)
     return recover_if_due(storage, false);
 }
 
+int tmf_check_remains(struct tmf_storage *storage)
+{
+    struct tmf_log *log = &storage->log;
+    bool has_leftovers = false;
+    int error = tmf_redo_log_check_end(log, &log->at, &has_leftovers);
+    log->has_leftovers = has_leftovers && storage->strategy->is_redo;
+    if (!error)
+        return 0;
+    log->turn = 0; /* whoever asks again looks again */
+    return tmf_fail(error,
+                    "reading '%s': transaction %llu is damaged or gone, though it was durable "
+                    "before what follows was written; restore a backup",
+                    storage->log_path, (unsigned long long)log->at.sequence);
+}
+
 static int take_over(struct tmf_storage *storage, const struct tmf_log_state *state, bool exclusive)
 {
     if (storage->strategy->is_redo)
         return tmf_redo_catch_up(storage, state, exclusive);
+    bool is_first = !storage->log.turn;
     if (storage->log.turn != state->turn && !TMF_MUTANT("commits-of-others-unseen"))
         tmf_log_follow(&storage->log, state);
-    return 0;
+    return is_first ? tmf_check_remains(storage) : 0;
 }
 
 static int settle_and_take_over(struct tmf_storage *storage, bool exclusive, uint64_t deadline)

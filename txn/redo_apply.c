@@ -246,7 +246,6 @@ static int follow(struct tmf_storage *storage, const struct tmf_log_state *log_s
 static int catch_up(struct tmf_storage *storage, const struct tmf_log_state *log_state,
                     bool may_sweep)
 {
-    bool is_first = !storage->log.turn;
     bool turned = log_state->turn != storage->log.turn;
     bool has_news = turned || tmf_redo_log_has_next(&storage->log);
     bool dropped = false;
@@ -259,9 +258,6 @@ static int catch_up(struct tmf_storage *storage, const struct tmf_log_state *log
         error = sweep(storage);
     if (!error && log_state->kind == TMF_LOG_REDO)
         error = apply(storage);
-    if (!error && is_first)
-        error =
-            tmf_redo_log_check_end(&storage->log, &storage->log.at, &storage->log.has_leftovers);
     return error;
 }
 
@@ -269,12 +265,16 @@ int tmf_redo_catch_up(struct tmf_storage *storage, const struct tmf_log_state *l
                       bool may_sweep)
 {
     struct tmf_redo_state *state = tmf_redo_state(storage);
+    bool is_first = !storage->log.turn;
     int error = catch_up(storage, log_state, may_sweep);
     storage->state = TMF_IDLE;
     if (error) { /* what we show is neither old nor new: the next one begins with the slot */
         storage->log.turn = 0;
         return tmf_fail(error, "reading the log of '%s'", storage->odb_path);
     }
+    error = is_first ? tmf_check_remains(storage) : 0;
+    if (error)
+        return error;
     if (!state->strays)
         return 0;
     uint64_t strays = state->strays;

@@ -234,8 +234,15 @@ int tmf_redo_log_read(const struct tmf_log *log, struct tmf_redo_cursor *cursor,
     return 0;
 }
 
-/* What stands behind the end of the records, of the same turn. */
+static bool is_of_later(const struct tmf_log *log, uint64_t turn,
+                        const struct tmf_redo_record *head)
+{
+    return head->turn > turn && head->checksum == head_checksum(log, head);
+}
+
+/* What stands behind the end of the records. */
 struct remains {
+    bool is_later;      /* a record that was written under a later slot; the others: of the same */
     bool is_witness;    /* a record which says that the one at the end was durable */
     bool has_leftovers; /* records that may continue one that is written at the end */
 };
@@ -246,6 +253,7 @@ static void look_for_remains(const struct tmf_log *log, const struct tmf_redo_cu
     struct tmf_redo_record head;
     for (size_t at = 0; at + sizeof(head) <= size; at += TMF_SECTOR_SIZE) {
         memcpy(&head, bytes + at, sizeof(head));
+        out->is_later = out->is_later || is_of_later(log, log->turn, &head);
         if (!head_holds(log, log->turn, &head))
             continue;
         out->is_witness = out->is_witness || head.durable > end->sequence;
@@ -268,25 +276,21 @@ static int judge_remains(const struct tmf_log *log, const struct tmf_redo_cursor
                          struct remains *remains)
 {
     bool is_there = false;
+    if (remains->is_later)
+        return TMF_ECORRUPT;
     if (!remains->is_witness && !remains->has_leftovers)
         return 0;
     int error = is_there_by_now(log, end, &is_there);
     if (is_there)
-        *remains = (struct remains){false, false};
-    if (error || !remains->is_witness)
-        return error;
-    return tmf_fail(
-        TMF_ECORRUPT,
-        "reading transaction %llu from the log: it is damaged, though one behind it says "
-        "that it was durable; restore a backup",
-        (unsigned long long)end->sequence);
+        *remains = (struct remains){0};
+    return !error && remains->is_witness ? TMF_ECORRUPT : error;
 }
 
 int tmf_redo_log_check_end(const struct tmf_log *log, const struct tmf_redo_cursor *end,
                            bool *has_leftovers)
 {
     uint64_t size;
-    struct remains remains = {false, false};
+    struct remains remains = {0};
     int error = tmf_file_size(log->fd, &size);
     unsigned char *bytes = malloc(SCAN_BYTES);
     if (!bytes)
@@ -360,7 +364,7 @@ bool tmf_redo_log_is_later(const struct tmf_log *log, uint64_t turn)
 {
     struct tmf_redo_record head;
     memcpy(&head, log->head + TMF_LOG_RECORDS_OFFSET, sizeof(head));
-    return head.turn > turn && head.checksum == head_checksum(log, &head);
+    return is_of_later(log, turn, &head);
 }
 
 int tmf_redo_log_look(const struct tmf_log *log, struct tmf_log_state *state)

@@ -44,8 +44,9 @@ int tmf_redo_log_read(const struct tmf_log *log, struct tmf_redo_cursor *cursor,
 
 /*
  * Looks at what stands behind the end. TMF_ECORRUPT: a record there says that the missing one was
- * durable. *has_leftovers: there are records that were lost with the missing one, and would be
- * valid again behind one that is written in its place with the very same content.
+ * durable, or was written under a later slot than there is. *has_leftovers: there are records that
+ * were lost with the missing one, and would be valid again behind one that is written in its place
+ * with the very same content.
  */
 int tmf_redo_log_check_end(const struct tmf_log *log, const struct tmf_redo_cursor *end,
                            bool *has_leftovers);

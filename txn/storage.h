@@ -102,6 +102,9 @@ int tmf_recover(struct tmf_storage *storage, const struct tmf_log_state *state,
 int tmf_recover_at_open(struct tmf_storage *storage);
 /* Maps what another process has added to the arena, as its header says. */
 int tmf_follow_growth(struct tmf_storage *storage);
+/* Once the log was taken over for the first time: whether what stands behind its end bears witness
+ * of something that was lost. */
+int tmf_check_remains(struct tmf_storage *storage);
 /* Makes durable what others have committed as far as we have seen it: they may have died before
  * their sync. Poisons on failure. */
 int tmf_sync_seen(struct tmf_storage *storage);
