@@ -353,8 +353,9 @@ static void test_forged_numbers_take_no_commit(const struct test_place *place)
         tmf_writer *writer = NULL;
         test_context("turn %#llx", (unsigned long long)numbers[n]);
         forge_number(place, &pair, offsetof(struct tmf_log_slot, turn), numbers[n]);
-        for (int time = 0; time < 2; time++) {
-            int error = test_try_open(place->path, NULL, &storage);
+        for (int time = 0; time < 3; time++) {
+            const tmf_options options = {.flags = time < 2 ? 0 : TMF_EXCLUSIVE};
+            int error = test_try_open(place->path, &options, &storage);
             if (error && n == 0) /* opening may write a slot, and there is no further one */
                 continue;
             check_ok(error);

@@ -334,7 +334,10 @@ static int grow(struct tmf_storage *storage, size_t size)
     uint64_t old_size = tmf_header(storage)->size;
     if (size <= old_size)
         return tmf_sync_seen(storage);
-    int error = grow_file(storage, size);
+    int error = tmf_check_numbers(storage);
+    if (error)
+        return error;
+    error = grow_file(storage, size);
     if (!error)
         error = grow_heap(storage, size);
     if (!error)

@@ -377,8 +377,7 @@ static int check_address(const struct tmf_storage *storage)
                     storage->odb_path);
 }
 
-/* Reading does no harm. */
-static int check_numbers(const struct tmf_storage *storage)
+int tmf_check_numbers(const struct tmf_storage *storage)
 {
     if (!tmf_log_is_spent(&storage->log))
         return 0;
@@ -409,8 +408,6 @@ int tmf_entered(void *context, bool exclusive, uint64_t deadline)
         error = check_address(storage);
     if (!error)
         error = tmf_follow_growth(storage);
-    if (!error && exclusive)
-        error = check_numbers(storage);
     if (!error)
         storage->left_undone = false;
     return error;

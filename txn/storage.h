@@ -102,6 +102,8 @@ int tmf_recover(struct tmf_storage *storage, const struct tmf_log_state *state,
 int tmf_recover_at_open(struct tmf_storage *storage);
 /* Maps what another process has added to the arena, as its header says. */
 int tmf_follow_growth(struct tmf_storage *storage);
+/* Whether a commit may still be made; all else may go on. */
+int tmf_check_numbers(const struct tmf_storage *storage);
 /* Once the log was taken over for the first time: whether what stands behind its end bears witness
  * of something that was lost. */
 int tmf_check_remains(struct tmf_storage *storage);

@@ -134,7 +134,9 @@ static int write_begin(struct tmf_storage *storage, uint64_t deadline, struct tm
     error = tmf_lock_exclusive(&storage->lock, deadline, &storage->writer.holder);
     if (error)
         return lock_failed(storage, error, "write");
-    error = tmf_transaction_begin(storage);
+    error = tmf_check_numbers(storage);
+    if (!error)
+        error = tmf_transaction_begin(storage);
     if (error) {
         tmf_lock_release(&storage->lock, &storage->writer.holder);
         return error;
