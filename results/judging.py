@@ -3,6 +3,7 @@
 how often it notices that one of the two is 10 % slower (gate.py)."""
 import gate
 from answers import Answer, Table, grouped, not_run
+from envelopes import source_of
 
 NAME, QUESTION = "gate", "Is the verdict on a regression right?"
 AGAIN = "tmf compare --self-test --json FILE"
@@ -15,7 +16,7 @@ def answer(envelopes):
     found = tested.metrics["self_test"]
     said = gate.sentence(found)
     wrong = list(gate.judge(found))
-    return Answer(NAME, QUESTION, [said, *wrong], tested.again(), tables=[table(found)],
+    return Answer(NAME, QUESTION, [said, *wrong], source_of([tested]), tables=[table(found)],
                   tables_shown=1, short=said, state="bad" if wrong else "good")
 
 

@@ -44,11 +44,21 @@ out=${out:-results/data/$(date -u +%F)-$revision-$(host)}
 mkdir -p "$out" build
 status=0
 
+# calm: what ran before is in the load for a while; waits until it is not, for three minutes at most.
+calm() {
+    left=18
+    while [ "$left" -gt 0 ] && awk '{ exit !($1 >= 0.5) }' /proc/loadavg; do
+        sleep 10
+        left=$((left - 1))
+    done
+}
+
 # keep NAME WORDS...: runs tmf WORDS unless its result is there; a violation is kept and told.
 keep() {
     name=$1
     shift
     [ ! -e "$out/$name.json.gz" ] || return 0
+    calm
     printf 'reference: tmf %s\n' "$*" >&2
     rm -f "build/$name.json"
     "$tmf" "$@" --json "build/$name.json" || { code=$?; [ "$code" -eq 1 ] || exit "$code"; status=1; }
