@@ -95,8 +95,9 @@ void *child_shared(size_t size)
 }
 
 /*
- * The janitor outlives its parent and all of that one's children, whose ends of the pipe are the
- * last, and then removes the folder. A byte tells it to keep that.
+ * The janitor outlives its parent and all that descends from that one, whose ends of the pipe are
+ * the last, and then removes the folder. A byte tells it to keep that. A program that is started
+ * keeps its end, too: it works in the folder, and so does its own janitor.
  */
 static void wait_and_remove(const char *path, int end)
 {
@@ -119,7 +120,7 @@ static void wait_and_remove(const char *path, int end)
 static void start_janitor(struct scratch *scratch)
 {
     int ends[2];
-    if (pipe2(ends, O_CLOEXEC) != 0)
+    if (pipe(ends) != 0)
         return;
     fflush(NULL);
     pid_t pid = fork();

@@ -8,6 +8,7 @@
 #include <sqlite3.h>
 #include <zstd.h>
 
+#include "built.h"
 #include "harness/environment_facts.h"
 #include "revision.h"
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "built.h"
 #include "faults/mutants.h"
 #include "harness/command.h"
 #include "revision.h"

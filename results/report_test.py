@@ -145,6 +145,7 @@ class ReportTest(unittest.TestCase):
         rates = Page(text).table("Comparisons of a program with itself")
         self.assertEqual((rates["A/A", "slower"], rates["delayed", "slower"]), ("1", "188"))
         self.assertEqual(rates["delayed", "median"], "1.102")
+        self.assertIn("tmf compare --self-test", text)
         self.assertIn("Not run.", self.page("kill"))
 
     def test_what_was_not_run_is_said(self):

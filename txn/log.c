@@ -51,18 +51,20 @@ static bool slot_is_valid(const struct tmf_log_slot *slot)
 static bool slots_read(const unsigned char *head, struct tmf_log_slot *out)
 {
     struct tmf_log_slot copy;
-    unsigned valid[2] = {0, 0};
+    bool valid[2] = {false, false};
+    *out = (struct tmf_log_slot){0};
     for (size_t at = 0; at < TMF_LOG_POISON_OFFSET; at += TMF_SECTOR_SIZE) {
+        bool *is_valid = &valid[at / TMF_LOG_SLOT_SIZE];
         memcpy(&copy, head + at, sizeof(copy));
-        if (!slot_is_valid(&copy))
+        if ((*is_valid && copy.turn <= out->turn) || !slot_is_valid(&copy))
             continue;
-        if (valid[0] + valid[1] == 0 || copy.turn > out->turn)
+        *is_valid = true;
+        if (copy.turn > out->turn)
             *out = copy;
-        valid[at / TMF_LOG_SLOT_SIZE]++;
     }
     if (TMF_MUTANT("lost-slot-passed-over"))
-        return valid[0] > 0 || valid[1] > 0;
-    return valid[0] > 0 && valid[1] > 0;
+        return valid[0] || valid[1];
+    return valid[0] && valid[1];
 }
 
 static void promise(struct tmf_log *log, uint64_t size)

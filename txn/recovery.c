@@ -297,12 +297,12 @@ static int recover_if_due_as_reader(struct tmf_storage *storage)
 int tmf_check_remains(struct tmf_storage *storage)
 {
     struct tmf_log *log = &storage->log;
-    bool has_leftovers = false;
-    int error = tmf_redo_log_check_end(log, &log->at, &has_leftovers);
-    log->has_leftovers = has_leftovers && storage->strategy->is_redo;
+    int error = tmf_redo_log_check_end(log, &log->at, &log->has_leftovers);
     if (!error)
         return 0;
     log->turn = 0; /* whoever asks again looks again */
+    if (error != TMF_ECORRUPT)
+        return tmf_fail(error, "reading '%s'", storage->log_path);
     return tmf_fail(error,
                     "reading '%s': transaction %llu is damaged or gone, though it was durable "
                     "before what follows was written; restore a backup",
