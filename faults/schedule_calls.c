@@ -101,11 +101,15 @@ int __wrap_sched_yield(void)
     return 0;
 }
 
+/* Gives way, too: where some poll, there is always one whose nap is over, and who is below them would
+ * never go on. */
 int __wrap_nanosleep(const struct timespec *wish, struct timespec *left)
 {
     if (!schedule_takes_part())
         return __real_nanosleep(wish, left);
-    (void)schedule_wait(wish, schedule_now_ns() + ns_of(wish));
+    uint64_t until_ns = schedule_now_ns() + ns_of(wish);
+    schedule_step(SCHEDULE_YIELD);
+    (void)schedule_wait(wish, until_ns);
     return 0;
 }
 

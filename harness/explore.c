@@ -150,7 +150,7 @@ static void check_end(tmf_storage *storage)
         board_violate(job.board, "the storage does not close: %s", tmf_strerror(error));
 }
 
-/* Where nobody died: who waits behind the dead, or has to recover, comes later. */
+/* Whoever dies meanwhile. */
 static void check_waits(struct board *board)
 {
     if (board->generations_max > GENERATIONS_MOST)
@@ -214,8 +214,7 @@ static int run_one(void)
     count_run();
     if (schedule_outcome()->diverged)
         board_violate(job.board, "the choices are not to be had: has the code changed since?");
-    if (job.plan.dies_at == 0)
-        check_waits(job.board);
+    check_waits(job.board);
     if (job.board->violations == 0)
         return HELD;
     snprintf(job.out->what, sizeof(job.out->what), "%s", job.board->what);

@@ -3,9 +3,9 @@
  * Threads under a schedule (faults/schedule.h): a few readers and writers, each with a few visits,
  * over a fresh copy of one storage, again and again, each time in another interleaving; by seeds,
  * or all that there are with so many preemptions. contend.h has the rules that each of them checks;
- * and nobody waits for ever, which a schedule knows without a clock. Where nobody dies no writer
- * waits for more than three generations of readers, for itself and after each writer before it, on
- * an average; and no reader for more than two writers.
+ * and nobody waits for ever, which a schedule knows without a clock. No writer waits for more than
+ * three generations of readers, for itself and after each writer before it, on an average; and no
+ * reader for more than two writers, whoever dies meanwhile.
  *
  * A case as text, which `tmf replay` takes:
  *

@@ -45,19 +45,12 @@ def state(envelopes):
     return "bad" if unexpected(found) else "good"
 
 
-def shown(verdict):
-    if verdict.state == "not run":
-        return "not run"
-    counts = (f"held, {verdict.cases} cases" if verdict.state == "held" else
-              f"caught, {verdict.violations} in {verdict.cases} cases")
-    return counts + ("" if verdict.as_expected else ", NOT as it must be")
-
-
 def as_answer(envelopes):
     """For formats that have no template of their own."""
     found = verdicts.table(envelopes)
     campaigns = [envelope for envelope in envelopes if envelope.command in verdicts.MODELS]
-    rows = [(strategy, *map(shown, by_model.values())) for strategy, by_model in found.items()]
+    rows = [(strategy, *(verdicts.words(verdict, ", NOT as it must be")
+                         for verdict in by_model.values())) for strategy, by_model in found.items()]
     tables = [Table("Strategy by fault model", ("strategy", *verdicts.MODELS), rows)] if rows else []
     return Answer("verdicts", QUESTION, [short(envelopes)], source_of(campaigns) if campaigns else Source(AGAIN),
                   tables=tables, short=short(envelopes), state=state(envelopes))

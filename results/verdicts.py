@@ -77,12 +77,12 @@ def counterexamples(envelopes):
     return list(shortest.values())
 
 
-def words(verdict):
+def words(verdict, unexpected=" !"):
     if verdict.state == "not run":
         return "-"
     count = (f"holds, {verdict.cases} cases" if verdict.state == "held" else
              f"loses {verdict.violations} of {verdict.cases}")
-    return count + ("" if verdict.as_expected else " !")
+    return count + ("" if verdict.as_expected else unexpected)
 
 
 def lines(envelopes):

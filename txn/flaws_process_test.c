@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,6 +15,7 @@
 
 #include "txn/format.h"
 #include "txn/io.h"
+#include "txn/process_lock.h"
 #include "txn/test_kit.h"
 
 #define SIZE (64 * TEST_PAGE)
@@ -230,20 +232,23 @@ static void test_d26_readers_recover_side_by_side(const struct test_place *place
 }
 
 /*
- * What happens while a reader that recovers changes its lock. It lets go of main before it takes
- * the writer's lock: another writer may come and die in between. It keeps the writer's lock until
- * main is shared again, and flock lets go before it takes: no writer may come in between there.
+ * What happens while a reader that recovers changes its lock. A writer that is there before it is
+ * let pass, and recovers. Where none is, the reader keeps the writer's lock until main is
+ * shared again, and flock lets go before it takes: no writer may come in between there.
  */
 static struct {
     const struct test_place *place;
-    bool recovering, died, refused;
+    pid_t writer;
+    bool met, recovering, refused;
 } between;
 
-static int lock_after_a_death(int fd, int command, struct flock *lock)
+static int lock_after_a_writer(int fd, int command, struct flock *lock)
 {
-    if (!between.died) {
-        between.died = true;
-        test_child_died(test_child(write_half_and_die, between.place), SIGKILL);
+    if (!between.met) {
+        between.met = true;
+        between.writer = test_child(write_half_and_die, between.place);
+        while (test_byte_is_free(fd, TMF_BYTE_WRITER))
+            (void)sched_yield();
     }
     return tmf_io_system.fcntl_lock(fd, command, lock);
 }
@@ -267,19 +272,22 @@ static int flock_in_two_steps(int fd, int operation)
     return tmf_io_system.flock(fd, operation);
 }
 
-static void test_d26_writer_dies_while_the_lock_changes(const struct test_place *place)
+static void test_d26_no_writer_while_the_lock_changes(const struct test_place *place)
 {
     static struct tmf_io table;
     tmf_storage *storage = create(place);
     table = tmf_io_system;
     table.flock = flock_in_two_steps;
-    table.fcntl_lock = lock_after_a_death;
+    table.fcntl_lock = lock_after_a_writer;
     test_child_died(test_child(write_half_and_die, place), SIGKILL);
     between.place = place;
     tmf_io = &table;
+    check(read_number(storage) == 1); /* it comes after the recovery, before that one's commit */
+    check(between.met && !between.recovering);
+    test_child_died(between.writer, SIGKILL);
     check(read_number(storage) == 2);
+    check(between.refused);
     tmf_io = &tmf_io_system;
-    check(between.died && between.refused);
     test_storage_is_well(storage);
     check_ok(tmf_close(storage));
 }
@@ -299,36 +307,19 @@ static void open_and_close(const void *context)
     check_ok(tmf_close(storage));
 }
 
-/* Of process_lock.c: the first gate, the first room, and a notice that sends newcomers there. */
-static const off_t gate_byte = 4, room_byte = 2;
-static const uint64_t notice_waiting = 2;
-
-static int set_gate(int fd, short type)
-{
-    struct flock gate = {.l_type = type, .l_whence = SEEK_SET, .l_start = gate_byte, .l_len = 1};
-    return fcntl(fd, F_OFD_SETLK, &gate);
-}
-
-static bool somebody_waits_to_read(int fd)
-{
-    struct flock room = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = room_byte, .l_len = 1};
-    check(fcntl(fd, F_OFD_GETLK, &room) == 0);
-    return room.l_type != F_UNLCK;
-}
-
 static void test_open_waits_at_the_gate(const struct test_place *place)
 {
     check_ok(tmf_close(create(place)));
+    const uint64_t notice = TMF_NOTICE_WAITING;
     struct visitor visitor = {.place = place};
     test_flag_make(&visitor.is_inside);
     int log = open(place->log, O_RDWR | O_CLOEXEC);
-    check(log >= 0 && set_gate(log, F_WRLCK) == 0);
-    check(pwrite(log, &notice_waiting, sizeof(notice_waiting), TMF_LOG_NOTICE_OFFSET) ==
-          sizeof(notice_waiting));
+    check(log >= 0 && test_byte_lock(log, TMF_BYTE_GATE, F_WRLCK) == 0);
+    check(pwrite(log, &notice, sizeof(notice), TMF_LOG_NOTICE_OFFSET) == sizeof(notice));
     pid_t child = test_child(open_and_close, &visitor);
-    while (!somebody_waits_to_read(log))
+    while (test_byte_is_free(log, TMF_BYTE_ROOM)) /* until it waits to read */
         check(test_flag_count(&visitor.is_inside) == 0);
-    check(set_gate(log, F_UNLCK) == 0);
+    check(test_byte_lock(log, TMF_BYTE_GATE, F_UNLCK) == 0);
     test_child_returned(child);
     check(close(log) == 0);
     test_flag_free(&visitor.is_inside);
@@ -341,7 +332,7 @@ int main(void)
         test_case(test_d15_reader_sees_the_growth),
         test_case(test_d15_writer_uses_the_growth),
         test_case(test_d26_readers_recover_side_by_side),
-        test_case(test_d26_writer_dies_while_the_lock_changes),
+        test_case(test_d26_no_writer_while_the_lock_changes),
         test_case(test_open_waits_at_the_gate),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

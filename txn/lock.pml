@@ -17,7 +17,7 @@
  *
  * The invariants; a name is what spin says where one does not hold:
  *
- *   lock_order          turnstile < writer < room < gate < main (process_lock.h)
+ *   lock_order          turnstile < writer < room < gate < main (process_lock.h), for who waits
  *   one_writer          who commits, recovers or publishes holds `writer`
  *   alone_with_the_odb  who stores into the .odb holds `main` for itself
  *   gate_keeps_out      nobody who comes while a writer waits for readers to leave gets to `main`
@@ -125,7 +125,7 @@ inline give_writer()
 
 inline enter_room()
 {
-    holds(lock_order, !has_gate && !has_main)
+    holds(lock_order, !has_gate)
     room[phase] = room[phase] | self
 }
 
@@ -138,6 +138,21 @@ inline enter_main_shared()
     room[phase] = room[phase] & ~self;
     overtaken = overtaken & ~self;
     overtaken_twice = overtaken_twice & ~self
+}
+
+inline share_from_room()
+{
+#ifndef NO_GATE
+    atomic {
+        gate[phase] == NOBODY;
+        gate_shared[phase] = gate_shared[phase] | self;
+        holds(lock_order, !has_main)
+    }
+#endif
+    atomic {
+        main == NOBODY;
+        enter_main_shared()
+    }
 }
 
 /* At once, past the gate where a writer waits; or from the room. */
@@ -169,18 +184,7 @@ inline share_main()
         fi
     }
     if
-    :: has_room ->
-#ifndef NO_GATE
-        atomic {
-            gate[phase] == NOBODY;
-            gate_shared[phase] = gate_shared[phase] | self;
-            holds(lock_order, !has_main)
-        }
-#endif
-        atomic {
-            main == NOBODY;
-            enter_main_shared()
-        }
+    :: has_room -> share_from_room()
     :: else
     fi;
     is_late = false;
@@ -327,12 +331,28 @@ inline recover_if_due()
     fi
 }
 
-inline recover_as_reader()
+/* Lets a writer that waits go first; or one that is about to get nearer, with main in hand. */
+inline let_pass()
 {
-#ifndef CROSSED_LOCKS
-    unshare_main;
-#endif
-    take_writer();
+    atomic {
+        if
+        :: notice_waiting ->
+            phase = notice_phase;
+            enter_room()
+        :: else
+        fi
+    }
+    if
+    :: has_room ->
+        unshare_main;
+        share_from_room();
+        phase = 0
+    :: else
+    fi
+}
+
+inline recover_alone()
+{
     take_main();
     recover_if_due();
 #ifdef EARLY_UNWRITE
@@ -344,6 +364,38 @@ inline recover_as_reader()
         main_shared = main_shared | self
     }
     give_writer()
+}
+
+/* An undo log only if nobody writes: who does recovers, and the log is looked at again behind it.
+ * Who only tries may have main. */
+inline recover_as_reader()
+{
+    if
+    :: log_kind == undo ->
+        atomic {
+            if
+            :: turnstile == NOBODY && writer == NOBODY -> writer = me
+            :: else
+            fi
+        }
+        if
+        :: writer == me -> unshare_main
+        :: else
+        fi
+    :: else ->
+#ifndef CROSSED_LOCKS
+        unshare_main;
+#endif
+        take_writer()
+    fi;
+    if
+    :: writer == me ->
+        recover_alone();
+#ifdef NO_SECOND_LOOK
+        break /* of entered() */
+#endif
+    :: else -> let_pass()
+    fi
 }
 
 inline recover_as_writer()
@@ -382,11 +434,7 @@ inline entered()
 {
     do
     :: is_due && writes -> recover_as_writer()
-    :: is_due && !writes ->
-        recover_as_reader();
-#ifdef NO_SECOND_LOOK
-        break
-#endif
+    :: is_due && !writes -> recover_as_reader()
     :: else -> break
     od;
     take_over();

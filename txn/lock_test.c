@@ -21,18 +21,13 @@
 
 #include "txn/format.h"
 #include "txn/lock.h"
+#include "txn/process_lock.h"
 #include "txn/test_calls.h"
 #include "txn/test_kit.h"
 
 #define ACTORS    4
 #define LITTLE_NS UINT64_C(3000000)
 #define JOINS     63 /* one less than GENERATION_JOINS of lock.c: A joined too */
-
-/* Of process_lock.c: bytes of the log, the first of two; and of the notice. */
-#define ROOM    2
-#define GATE    4
-#define PHASE   1
-#define WAITING 2
 
 struct actor {
     pthread_t thread;
@@ -157,24 +152,11 @@ static void join_often(size_t n)
     }
 }
 
-static int set_byte(int fd, off_t at, short type)
-{
-    struct flock byte = {.l_type = type, .l_whence = SEEK_SET, .l_start = at, .l_len = 1};
-    return fcntl(fd, F_OFD_SETLK, &byte);
-}
-
-static bool is_free(int fd, off_t at)
-{
-    struct flock byte = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = at, .l_len = 1};
-    check(fcntl(fd, F_OFD_GETLK, &byte) == 0);
-    return byte.l_type == F_UNLCK;
-}
-
 /* As a writer of another process does that waits, or does not any longer. */
 static void close_gate(bool closed)
 {
-    const uint64_t notice = closed ? WAITING : 0;
-    check(set_byte(gate_fd, GATE, closed ? F_WRLCK : F_UNLCK) == 0);
+    const uint64_t notice = closed ? TMF_NOTICE_WAITING : 0;
+    check(test_byte_lock(gate_fd, TMF_BYTE_GATE, closed ? F_WRLCK : F_UNLCK) == 0);
     check(pwrite(gate_fd, &notice, sizeof(notice), TMF_LOG_NOTICE_OFFSET) == sizeof(notice));
     gate_taken = closed;
 }
@@ -435,6 +417,13 @@ static void *go_alone(void *context)
     return NULL;
 }
 
+static void *let_pass(void *context)
+{
+    const struct tmf_process_lock *process = context;
+    check_ok(tmf_process_let_pass(process, TMF_WAIT_FOREVER));
+    return NULL;
+}
+
 /* A reader that waits is in the room until it is in, and one that would not wait never. */
 static void test_who_waits_to_read_is_in_the_room(const struct test_place *place)
 {
@@ -445,15 +434,15 @@ static void test_who_waits_to_read_is_in_the_room(const struct test_place *place
     struct tmf_process_lock other = {.log_fd = log_fd};
     hold(&one, ALONE);
     check_error(EBUSY, take_step(&other, SHARE));
-    check(is_free(one.log_fd, ROOM));
+    check(test_byte_is_free(one.log_fd, TMF_BYTE_ROOM));
     check_error(ETIMEDOUT, tmf_process_share(&other, tmf_deadline(LITTLE_NS)));
-    check(is_free(one.log_fd, ROOM));
+    check(test_byte_is_free(one.log_fd, TMF_BYTE_ROOM));
     check_ok(pthread_create(&thread, NULL, share, &other));
-    while (is_free(one.log_fd, ROOM))
+    while (test_byte_is_free(one.log_fd, TMF_BYTE_ROOM))
         (void)sched_yield();
     let_go(&one, ALONE);
     check_ok(pthread_join(thread, NULL));
-    check(is_free(one.log_fd, ROOM));
+    check(test_byte_is_free(one.log_fd, TMF_BYTE_ROOM));
     tmf_process_unshare(&other);
 }
 
@@ -467,17 +456,18 @@ static void test_who_is_in_the_room_goes_first(const struct test_place *place)
     open_files(place);
     const struct tmf_process_lock waiting = {.log_fd = log_fd};
     hold(&one, WRITER);
-    for (int phase = 0; phase <= PHASE; phase++) {
-        check(set_byte(log_fd, ROOM + phase, F_RDLCK) == 0);
+    for (unsigned phase = 0; phase < TMF_ROOMS; phase++) {
+        check(test_byte_lock(log_fd, TMF_BYTE_ROOM + phase, F_RDLCK) == 0);
         check_error(EBUSY, take_step(&one, GO_ALONE));
         check_error(ETIMEDOUT, tmf_process_alone(&one, tmf_deadline(LITTLE_NS)));
-        check(is_free(waiting.log_fd, GATE) && is_free(waiting.log_fd, GATE + PHASE));
+        check(test_byte_is_free(waiting.log_fd, TMF_BYTE_GATE));
+        check(test_byte_is_free(waiting.log_fd, TMF_BYTE_GATE + 1));
         hold(&waiting, SHARED);
         let_go(&waiting, SHARED);
         check_ok(tmf_process_alone(&one, tmf_deadline(LITTLE_NS)));
         undo_step(&one, GO_ALONE);
         check_error(ETIMEDOUT, tmf_process_alone(&one, tmf_deadline(LITTLE_NS)));
-        check(set_byte(log_fd, ROOM + phase, F_UNLCK) == 0);
+        check(test_byte_lock(log_fd, TMF_BYTE_ROOM + phase, F_UNLCK) == 0);
     }
     let_go(&one, WRITER);
 }
@@ -508,25 +498,51 @@ static void test_a_writer_that_waits_is_minded(const struct test_place *place)
     check_ok(pthread_create(&writer, NULL, go_alone, &other));
     while (!tmf_process_is_wanted(&one))
         (void)sched_yield();
-    check(*notice == (WAITING | PHASE));
+    check(*notice == (TMF_NOTICE_WAITING | TMF_NOTICE_PHASE));
     check_error(EBUSY, take_step(&newcomer, SHARE));
     check_ok(pthread_create(&reader, NULL, share, &newcomer));
-    while (is_free(one.log_fd, ROOM + PHASE))
+    while (test_byte_is_free(one.log_fd, TMF_BYTE_ROOM + 1))
         (void)sched_yield();
     let_go(&one, SHARED);
     check_ok(pthread_join(writer, NULL));
-    check(*notice == PHASE && is_free(one.log_fd, GATE));
-    check(!is_free(one.log_fd, ROOM + PHASE));
+    check(*notice == TMF_NOTICE_PHASE && test_byte_is_free(one.log_fd, TMF_BYTE_GATE));
+    check(!test_byte_is_free(one.log_fd, TMF_BYTE_ROOM + 1));
     let_go(&other, ALONE);
     check_ok(pthread_join(reader, NULL));
     let_go(&newcomer, SHARED);
     check(munmap(head, TMF_LOG_RECORDS_OFFSET) == 0);
 }
 
+/* A reader that lets a writer pass keeps main until that one is at the gate; then it is in the
+ * room, and next. */
+static void test_a_reader_lets_a_writer_pass(const struct test_place *place)
+{
+    pthread_t writer, reader;
+    open_files(place);
+    struct tmf_process_lock one = {.log_fd = log_fd};
+    open_files(place);
+    struct tmf_process_lock other = {.log_fd = log_fd};
+    hold(&one, SHARED);
+    check_error(ETIMEDOUT, tmf_process_let_pass(&one, tmf_now_ns()));
+    hold(&other, WRITER);
+    check_ok(tmf_process_let_pass(&one, TMF_WAIT_FOREVER));
+    check_error(EBUSY, take_step(&other, GO_ALONE));
+    check_ok(pthread_create(&writer, NULL, go_alone, &other));
+    while (!tmf_process_is_wanted(&one))
+        (void)sched_yield();
+    check_ok(pthread_create(&reader, NULL, let_pass, &one));
+    check_ok(pthread_join(writer, NULL));
+    check(!test_byte_is_free(other.log_fd, TMF_BYTE_ROOM + 1));
+    let_go(&other, ALONE);
+    check_ok(pthread_join(reader, NULL));
+    check(test_byte_is_free(other.log_fd, TMF_BYTE_ROOM + 1));
+    let_go(&one, SHARED);
+}
+
 /* Who dies while it waits leaves its notice up, and its gate open. */
 static void test_notice_of_the_dead_is_not_minded(const struct test_place *place)
 {
-    const uint64_t notice = WAITING | PHASE;
+    const uint64_t notice = TMF_NOTICE_WAITING | TMF_NOTICE_PHASE;
     open_files(place);
     const struct tmf_process_lock one = {.log_fd = log_fd, .notice = &notice};
     check(!tmf_process_is_wanted(&one));
@@ -544,6 +560,7 @@ int main(void)
         test_case(test_who_waits_to_read_is_in_the_room),
         test_case(test_who_is_in_the_room_goes_first),
         test_case(test_a_writer_that_waits_is_minded),
+        test_case(test_a_reader_lets_a_writer_pass),
         test_case(test_notice_of_the_dead_is_not_minded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -28,11 +28,12 @@
  *     open, and is waited for; who comes later waits for the writer.
  *
  * So a reader that waits sees one writer go first, the one that had looked into the room before; or
- * two, if the notice changed before it was in the room. (One that has to recover what the dead left
- * becomes a writer for that, and comes in turn with them.) A writer that waits sees those go first
- * who were in `main` or in the room, and of each process one reader that had looked before the
- * notice was up. To be wrong about the notice costs a turn, so nobody minds what the dead have left
- * there.
+ * two, if the notice changed before it was in the room. One that has to recover what the dead left
+ * becomes a writer for that; unless there is one that will do it first thing: then it keeps `main`
+ * until that one waits at the gate, and goes from there into the room. A writer that waits sees
+ * those go first who were in `main` or in the room, and of each process one reader that had looked
+ * before the notice was up. To be wrong about the notice costs a turn, so nobody minds what the
+ * dead have left there.
  */
 #include "txn/process_lock.h"
 
@@ -50,13 +51,7 @@
 #define NS_PER_S      UINT64_C(1000000000)
 #define POLL_FIRST_NS UINT64_C(20000)
 #define POLL_LAST_NS  UINT64_C(1000000)
-
-#define NOTICE_PHASE   UINT64_C(1) /* which room and gate are for newcomers */
-#define NOTICE_WAITING UINT64_C(2) /* a writer does, behind the gate */
-
-#define ROOMS 2
-
-enum byte { TURNSTILE, WRITER, ROOM, GATE = ROOM + ROOMS }; /* which byte of the log */
+#define ON_ITS_WAY_NS UINT64_C(100000) /* a writer, from its lock to main or to the gate */
 
 uint64_t tmf_now_ns(void)
 {
@@ -79,7 +74,7 @@ struct request {
     int fd;
     enum kind kind;
     int operation; /* LOCK_SH, LOCK_EX or LOCK_UN */
-    unsigned byte; /* of a byte lock: enum byte, the first of */
+    unsigned byte; /* of a byte lock: enum tmf_lock_byte, the first of */
     unsigned count;
 };
 
@@ -134,6 +129,13 @@ static int ask(const struct request *request, bool wait)
     return error;
 }
 
+static void nap(uint64_t length_ns)
+{
+    struct timespec length = {.tv_sec = (time_t)(length_ns / NS_PER_S),
+                              .tv_nsec = (long)(length_ns % NS_PER_S)};
+    (void)tmf_io->nanosleep(&length, NULL);
+}
+
 /* No kind knows a time-out: ask again and again, at growing distances. */
 static int poll_for(const struct request *request, uint64_t deadline)
 {
@@ -148,10 +150,7 @@ static int poll_for(const struct request *request, uint64_t deadline)
             return ETIMEDOUT;
         if (pause_ns > POLL_LAST_NS)
             pause_ns = POLL_LAST_NS;
-        uint64_t nap_ns = pause_ns < deadline - now ? pause_ns : deadline - now;
-        struct timespec nap = {.tv_sec = (time_t)(nap_ns / NS_PER_S),
-                               .tv_nsec = (long)(nap_ns % NS_PER_S)};
-        (void)tmf_io->nanosleep(&nap, NULL);
+        nap(pause_ns < deadline - now ? pause_ns : deadline - now);
     }
 }
 
@@ -218,24 +217,28 @@ static bool has_nothing_to_take(const struct tmf_process_lock *lock)
 
 static int pass_gate(const struct tmf_process_lock *lock, unsigned phase, uint64_t deadline)
 {
-    int error =
-        TMF_MUTANT("gate-not-passed") ? 0 : take_byte(lock, GATE + phase, LOCK_SH, deadline);
+    int error = TMF_MUTANT("gate-not-passed")
+                    ? 0
+                    : take_byte(lock, TMF_BYTE_GATE + phase, LOCK_SH, deadline);
     if (error)
         return error;
     TMF_POINT("txn/lock/gate-passed");
     error = tmf_flock(lock->log_fd, LOCK_SH, deadline);
-    (void)take_byte(lock, GATE + phase, LOCK_UN, TMF_WAIT_FOREVER);
+    (void)take_byte(lock, TMF_BYTE_GATE + phase, LOCK_UN, TMF_WAIT_FOREVER);
     return error;
+}
+
+/* Nobody waits for that. */
+static int enter_room(const struct tmf_process_lock *lock, unsigned phase)
+{
+    return take_byte(lock, TMF_BYTE_ROOM + phase, LOCK_SH, TMF_WAIT_FOREVER);
 }
 
 static int share_from_room(const struct tmf_process_lock *lock, unsigned phase, uint64_t deadline)
 {
-    int error = take_byte(lock, ROOM + phase, LOCK_SH, deadline);
-    if (error)
-        return error;
-    error = pass_gate(lock, phase, deadline);
+    int error = pass_gate(lock, phase, deadline);
     if (!TMF_MUTANT("room-not-left"))
-        (void)take_byte(lock, ROOM + phase, LOCK_UN, TMF_WAIT_FOREVER);
+        (void)take_byte(lock, TMF_BYTE_ROOM + phase, LOCK_UN, TMF_WAIT_FOREVER);
     return error;
 }
 
@@ -243,17 +246,17 @@ static int close_gate_and_wait(const struct tmf_process_lock *lock, unsigned pha
                                uint64_t deadline)
 {
     unsigned next = TMF_MUTANT("phase-not-changed") ? phase : !phase;
-    int error = take_byte(lock, GATE + next, LOCK_EX, deadline);
+    int error = take_byte(lock, TMF_BYTE_GATE + next, LOCK_EX, deadline);
     if (error)
         return error;
-    error = put_up(lock, next | (TMF_MUTANT("notice-not-put-up") ? 0 : NOTICE_WAITING));
+    error = put_up(lock, next | (TMF_MUTANT("notice-not-put-up") ? 0 : TMF_NOTICE_WAITING));
     if (!error)
-        error = wait_for_rooms(lock, ROOM + phase, 1, deadline);
+        error = wait_for_rooms(lock, TMF_BYTE_ROOM + phase, 1, deadline);
     if (!error)
         error = tmf_flock(lock->log_fd, LOCK_EX, deadline);
     (void)put_up(lock, next); /* where that fails newcomers pass the gate, which is open */
     if (!TMF_MUTANT("gate-not-given-back"))
-        (void)take_byte(lock, GATE + next, LOCK_UN, TMF_WAIT_FOREVER);
+        (void)take_byte(lock, TMF_BYTE_GATE + next, LOCK_UN, TMF_WAIT_FOREVER);
     return error;
 }
 
@@ -271,12 +274,13 @@ int tmf_process_share(const struct tmf_process_lock *lock, uint64_t deadline)
     int error = read_notice(lock, &notice);
     if (error)
         return error;
-    unsigned phase = notice & NOTICE_PHASE;
-    error = notice & NOTICE_WAITING ? pass_gate(lock, phase, TMF_WAIT_TRY)
-                                    : tmf_flock(lock->log_fd, LOCK_SH, TMF_WAIT_TRY);
+    unsigned phase = notice & TMF_NOTICE_PHASE;
+    error = notice & TMF_NOTICE_WAITING ? pass_gate(lock, phase, TMF_WAIT_TRY)
+                                        : tmf_flock(lock->log_fd, LOCK_SH, TMF_WAIT_TRY);
     if (error != EBUSY || deadline == TMF_WAIT_TRY)
         return error;
-    return share_from_room(lock, phase, deadline);
+    error = enter_room(lock, phase);
+    return error ? error : share_from_room(lock, phase, deadline);
 }
 
 void tmf_process_unshare(const struct tmf_process_lock *lock)
@@ -284,24 +288,44 @@ void tmf_process_unshare(const struct tmf_process_lock *lock)
     leave_main(lock);
 }
 
+int tmf_process_let_pass(const struct tmf_process_lock *lock, uint64_t deadline)
+{
+    uint64_t notice = 0;
+    if (tmf_now_ns() >= deadline)
+        return ETIMEDOUT;
+    int error = read_notice(lock, &notice);
+    if (error)
+        return error;
+    if (!(notice & TMF_NOTICE_WAITING)) {
+        nap(ON_ITS_WAY_NS);
+        return 0;
+    }
+    unsigned phase = notice & TMF_NOTICE_PHASE;
+    error = enter_room(lock, phase);
+    if (error)
+        return error;
+    leave_main(lock);
+    return share_from_room(lock, phase, deadline);
+}
+
 int tmf_process_write(const struct tmf_process_lock *lock, uint64_t deadline)
 {
     if (lock->is_exclusive)
         return 0;
-    int error = take_byte(lock, TURNSTILE, LOCK_EX, deadline);
+    int error = take_byte(lock, TMF_BYTE_TURNSTILE, LOCK_EX, deadline);
     if (error)
         return error;
     TMF_POINT("txn/lock/turnstile-taken");
     if (!TMF_MUTANT("writer-lock-not-taken"))
-        error = take_byte(lock, WRITER, LOCK_EX, deadline);
-    (void)take_byte(lock, TURNSTILE, LOCK_UN, TMF_WAIT_FOREVER);
+        error = take_byte(lock, TMF_BYTE_WRITER, LOCK_EX, deadline);
+    (void)take_byte(lock, TMF_BYTE_TURNSTILE, LOCK_UN, TMF_WAIT_FOREVER);
     return error;
 }
 
 void tmf_process_unwrite(const struct tmf_process_lock *lock)
 {
     if (!lock->is_exclusive)
-        (void)take_byte(lock, WRITER, LOCK_UN, TMF_WAIT_FOREVER);
+        (void)take_byte(lock, TMF_BYTE_WRITER, LOCK_UN, TMF_WAIT_FOREVER);
 }
 
 int tmf_process_alone(const struct tmf_process_lock *lock, uint64_t deadline)
@@ -311,12 +335,12 @@ int tmf_process_alone(const struct tmf_process_lock *lock, uint64_t deadline)
         return 0;
     int error = read_notice(lock, &notice);
     if (!error)
-        error = wait_for_rooms(lock, ROOM, ROOMS, TMF_WAIT_TRY);
+        error = wait_for_rooms(lock, TMF_BYTE_ROOM, TMF_ROOMS, TMF_WAIT_TRY);
     if (!error)
         error = tmf_flock(lock->log_fd, LOCK_EX, TMF_WAIT_TRY);
     if (error != EBUSY || deadline == TMF_WAIT_TRY)
         return error;
-    return close_gate_and_wait(lock, notice & NOTICE_PHASE, deadline);
+    return close_gate_and_wait(lock, notice & TMF_NOTICE_PHASE, deadline);
 }
 
 void tmf_process_not_alone(const struct tmf_process_lock *lock)
@@ -332,7 +356,7 @@ int tmf_process_alone_to_shared(const struct tmf_process_lock *lock)
 bool tmf_process_is_wanted(const struct tmf_process_lock *lock)
 {
     uint64_t notice = 0;
-    if (lock->is_exclusive || read_notice(lock, &notice) != 0 || !(notice & NOTICE_WAITING))
+    if (lock->is_exclusive || read_notice(lock, &notice) != 0 || !(notice & TMF_NOTICE_WAITING))
         return false;
-    return is_closed(lock, GATE + (notice & NOTICE_PHASE));
+    return is_closed(lock, TMF_BYTE_GATE + (notice & TMF_NOTICE_PHASE));
 }

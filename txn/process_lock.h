@@ -11,9 +11,9 @@
  *   main       shared by readers; exclusive for who changes the .odb: a shared-mapping writer as
  *              long as it writes, a redo writer while it makes a checkpoint, and recovery
  *
- * Main is a flock of the log; the others are locks of a byte each of it (0, 1, 2 and 3, 4 and 5),
- * of the open-file-description kind, which flock does not see. Order: turnstile < writer < room <
- * gate < main. Waits are interrupted by signals (EINTR) and made again.
+ * Main is a flock of the log; the others are locks of a byte each of it (enum tmf_lock_byte), of
+ * the open-file-description kind, which flock does not see. Order: turnstile < writer < room < gate
+ * < main. Waits are interrupted by signals (EINTR) and made again.
  *
  * Functions return 0; EBUSY (TMF_WAIT_TRY); ETIMEDOUT; or what the system says.
  */
@@ -26,11 +26,24 @@
 #define TMF_WAIT_TRY     UINT64_C(0) /* deadlines in ns of CLOCK_MONOTONIC, and two special ones */
 #define TMF_WAIT_FOREVER UINT64_MAX
 
+#define TMF_ROOMS 2 /* and as many gates */
+
+/* Which byte of the log. */
+enum tmf_lock_byte {
+    TMF_BYTE_TURNSTILE,
+    TMF_BYTE_WRITER,
+    TMF_BYTE_ROOM,                             /* the first of them, */
+    TMF_BYTE_GATE = TMF_BYTE_ROOM + TMF_ROOMS, /* the first of them */
+};
+
+/* What the notice at TMF_LOG_NOTICE_OFFSET of the log says. */
+#define TMF_NOTICE_PHASE   UINT64_C(1) /* which room and gate are for newcomers */
+#define TMF_NOTICE_WAITING UINT64_C(2) /* a writer does, behind the gate */
+
 struct tmf_process_lock {
     int log_fd;
     bool is_exclusive; /* writer and main are held from open to close: nothing to be done */
-    /* In a shared mapping of the log, at TMF_LOG_NOTICE_OFFSET; NULL: nothing is mapped yet, so the
-     * file is read. */
+    /* In a shared mapping of the log; NULL: nothing is mapped yet, so the file is read. */
     const uint64_t *notice;
 };
 
@@ -40,6 +53,9 @@ uint64_t tmf_now_ns(void);
 
 int tmf_process_share(const struct tmf_process_lock *lock, uint64_t deadline);
 void tmf_process_unshare(const struct tmf_process_lock *lock);
+/* With main shared, before and after: lets a writer that waits go first, or one that is about to
+ * get nearer. */
+int tmf_process_let_pass(const struct tmf_process_lock *lock, uint64_t deadline);
 
 int tmf_process_write(const struct tmf_process_lock *lock, uint64_t deadline);
 void tmf_process_unwrite(const struct tmf_process_lock *lock);

@@ -204,16 +204,23 @@ static int recover_if_due(struct tmf_storage *storage, bool exclusive)
 /*
  * A reader changes its lock into those of a writer and back, in the order in which they are to be
  * taken. flock does not promise the way back to be atomic, so the log is looked at again after it
- * (flaw D26).
+ * (flaw D26). With `or_writers`, a writer that is there already does it, as all do with an undo
+ * log: that one is let pass, and the log looked at again.
  */
-static int recover_as_reader(struct tmf_storage *storage, uint64_t deadline,
+static int recover_as_reader(struct tmf_storage *storage, uint64_t deadline, bool or_writers,
                              int recover_here(struct tmf_storage *))
 {
     const struct tmf_process_lock *process = &storage->lock.process;
-    tmf_process_unshare(process);
-    int error = tmf_process_write(process, deadline);
+    if (TMF_MUTANT("recovery-waits-in-turn"))
+        or_writers = false;
+    if (!or_writers)
+        tmf_process_unshare(process);
+    int error = tmf_process_write(process, or_writers ? TMF_WAIT_TRY : deadline);
+    if (error == EBUSY && deadline != TMF_WAIT_TRY)
+        return tmf_process_let_pass(process, deadline);
     if (error)
         return error;
+    tmf_process_unshare(process);
     error = tmf_process_alone(process, deadline);
     if (!error)
         error = recover_here(storage);
@@ -265,7 +272,8 @@ int tmf_recover_at_open(struct tmf_storage *storage)
     if (!error)
         error = sync_name(storage, &state);
     while (!error && due) {
-        error = recover_as_reader(storage, TMF_WAIT_FOREVER, recover_if_due_at_open);
+        bool or_writers = state.kind == TMF_LOG_UNDO && !state.poisoned;
+        error = recover_as_reader(storage, TMF_WAIT_FOREVER, or_writers, recover_if_due_at_open);
         if (error > 0)
             error = tmf_fail(error, "recovering '%s'", storage->odb_path);
         if (!error)
@@ -326,7 +334,8 @@ static int settle_and_take_over(struct tmf_storage *storage, bool exclusive, uin
     int error = look(storage, &state);
     while (!error && is_due(storage, &state, exclusive, &kind)) {
         error = exclusive ? recover_as_writer(storage, deadline)
-                          : recover_as_reader(storage, deadline, recover_if_due_as_reader);
+                          : recover_as_reader(storage, deadline, state.kind == TMF_LOG_UNDO,
+                                              recover_if_due_as_reader);
         if (!error)
             error = look(storage, &state);
     }

@@ -360,6 +360,21 @@ void test_flip(const char *path, size_t at, unsigned bit)
     (void)close(fd);
 }
 
+/* ---- locks of a byte */
+
+int test_byte_lock(int fd, off_t at, short type)
+{
+    struct flock byte = {.l_type = type, .l_whence = SEEK_SET, .l_start = at, .l_len = 1};
+    return fcntl(fd, F_OFD_SETLK, &byte);
+}
+
+bool test_byte_is_free(int fd, off_t at)
+{
+    struct flock byte = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = at, .l_len = 1};
+    check(fcntl(fd, F_OFD_GETLK, &byte) == 0);
+    return byte.l_type == F_UNLCK;
+}
+
 /* ---- children */
 
 pid_t test_child(test_body *body, const void *argument)

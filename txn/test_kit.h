@@ -118,6 +118,13 @@ bool test_pair_same(const struct test_place *place, const struct test_pair *pair
 void test_poke(const char *path, size_t at, const void *bytes, size_t size);
 void test_flip(const char *path, size_t at, unsigned bit);
 
+/* ---- locks of a byte (process_lock.h), as another open file of the storage takes them */
+
+/* F_RDLCK, F_WRLCK or F_UNLCK; 0, or -1 with errno set. */
+int test_byte_lock(int fd, off_t at, short type);
+/* Whether no other open file has it. */
+bool test_byte_is_free(int fd, off_t at);
+
 /* ---- children: the parent has one thread when it forks */
 
 typedef void test_body(const void *context);
