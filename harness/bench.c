@@ -41,7 +41,7 @@ static const struct argp_option options[] = {
      "count instructions too, with valgrind's callgrind: exact, and slow", 0},
     {"large", KEY_LARGE, NULL, 0,
      "benchmarks of 10^7 free blocks too, which take minutes and half of 24 GiB of memory; and all "
-     "combinations of the strategy study, which take an hour and 10 GiB of disk",
+     "combinations of the strategy study, which take half an hour and 10 GiB of disk",
      0},
     {0}};
 

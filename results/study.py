@@ -258,7 +258,8 @@ def tails_figure(usual):
         if len(values) > 1:
             words = ["p50", "p90", "p99", "p99.9"][:len(values)] if not rows else [""] * 4
             rows.append(figures.Range(name, values[0], values[-1],
-                                      tuple(zip(values, words, ["below"] * 4))))
+                                      tuple(zip(values, words,
+                                                ["left", "below", "below", "right"]))))
     if not rows:
         return None
     drawing = figures.ranges(rows, "cost-tails", "Percentiles of a transaction that writes one "
