@@ -10,6 +10,8 @@
  *        │                                                alone ▼ │
  *        └─ ─ ─ with WRITER in hand: alone_to_shared ◀───────  ALONE
  *
+ * let_pass leads from SHARED to SHARED, by way of NOTHING where a writer waits to be ALONE.
+ *
  * Two that are SHARED go together, and so do SHARED and WRITER; all else excludes each other.
  * Whatever a process holds, it holds through its own open files: what dies lets go.
  *
@@ -296,11 +298,11 @@ int tmf_process_let_pass(const struct tmf_process_lock *lock, uint64_t deadline)
     int error = read_notice(lock, &notice);
     if (error)
         return error;
-    if (!(notice & TMF_NOTICE_WAITING)) {
+    unsigned phase = notice & TMF_NOTICE_PHASE;
+    if (!(notice & TMF_NOTICE_WAITING) || !is_closed(lock, TMF_BYTE_GATE + phase)) {
         nap(ON_ITS_WAY_NS);
         return 0;
     }
-    unsigned phase = notice & TMF_NOTICE_PHASE;
     error = enter_room(lock, phase);
     if (error)
         return error;
