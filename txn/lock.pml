@@ -336,7 +336,7 @@ inline let_pass()
 {
     atomic {
         if
-        :: notice_waiting ->
+        :: notice_waiting && gate[notice_phase] != NOBODY ->
             phase = notice_phase;
             enter_room()
         :: else
