@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The locks among processes. All belong to open files of the storage, so a process that dies loses
- * them, and a storage never waits for the dead.
+ * them once the kernel has taken it apart, and a storage never waits for the dead.
  *
  *   turnstile  taken by whoever wants to write, until it may: writers come in turn
  *   writer     held by the one who writes, with whatever strategy
