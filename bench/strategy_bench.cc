@@ -15,8 +15,8 @@
  *   locality    scattered (one page of each K-th part), adjacent (in a row)
  *   arena_mib   16, 160, 1024, 8192
  *   pages       1 to 4096, as far as the arena has twice as many
- * which takes half an hour, and 10 GiB of disk. Three repetitions, whatever --repetitions says: of 1000
- * transactions, but no shorter than `shortest` and no longer than `longest` seconds.
+ * which takes half an hour, and 10 GiB of disk. Three repetitions, whatever --repetitions says: of
+ * 1000 transactions, but no shorter than `shortest` and no longer than `longest` seconds.
  *
  * Held fixed: the seeds; a working set of some 4096 pages; where a strategy works on private
  * copies, these were made before. Checked: every call's result; the pages of the last transaction

@@ -101,8 +101,8 @@ int __wrap_sched_yield(void)
     return 0;
 }
 
-/* Gives way, too: where some poll, there is always one whose nap is over, and who is below them would
- * never go on. */
+/* Gives way, too: where some poll, there is always one whose nap is over, and who is below them
+ * would never go on. */
 int __wrap_nanosleep(const struct timespec *wish, struct timespec *left)
 {
     if (!schedule_takes_part())
