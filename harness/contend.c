@@ -398,24 +398,14 @@ static const char *state_name(int state)
     return names[state];
 }
 
-static bool somebody_dies(const struct board *board)
-{
-    for (size_t n = 0; n < board->contender_count; n++) {
-        if (atomic_load(&board->contenders[n].dying))
-            return true;
-    }
-    return false;
-}
-
 void watch_look(struct watch *watch, struct board *board, uint64_t patience_ns)
 {
     uint64_t now_ns = clock_ns();
     uint64_t pause_ns = watch->looked_ns ? now_ns - watch->looked_ns : 0;
-    bool counts = pause_ns <= PAUSE_NS && !somebody_dies(board);
     watch->looked_ns = now_ns;
     for (size_t n = 0; n < board->contender_count; n++) {
         const struct contender *one = &board->contenders[n];
-        if (!counts && watch->since_ns[n])
+        if (pause_ns > PAUSE_NS && watch->since_ns[n])
             watch->since_ns[n] += pause_ns;
         uint64_t steps = atomic_load(&one->steps);
         int state = atomic_load(&one->state);

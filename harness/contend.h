@@ -167,9 +167,7 @@ struct watch {
 };
 
 /* Notes a violation when a contender that is not done made no step for so long. Call it often: a
- * long time without a look, as when all of us are stopped, counts for nobody. Nor does the time
- * from a kill to its end: until the kernel has unmapped the .odb the dead have their locks, and
- * where sixteen processes map and protect at once that was seen to take half a minute. */
+ * long time without a look, as when all of us are stopped, counts for nobody. */
 void watch_look(struct watch *watch, struct board *board, uint64_t patience_ns);
 
 #endif

@@ -32,7 +32,9 @@
  * So a reader that waits sees one writer go first, the one that had looked into the room before; or
  * two, if the notice changed before it was in the room. One that has to recover what the dead left
  * becomes a writer for that; unless there is one that will do it first thing: then it keeps `main`
- * until that one waits at the gate, and goes from there into the room. A writer that waits sees
+ * until that one waits at the gate, and goes from there into the room. (Writers leave a redo log of
+ * the dead to readers of an undo strategy, and a poison to who opens: those come in turn with the
+ * writers.) A writer that waits sees
  * those go first who were in `main` or in the room, and of each process one reader that had looked
  * before the notice was up. To be wrong about the notice costs a turn, so nobody minds what the
  * dead have left there.
@@ -205,6 +207,13 @@ static int read_notice(const struct tmf_process_lock *lock, uint64_t *out)
     return error;
 }
 
+/* Whether a writer does wait behind the gate of this notice: the dead leave theirs up. */
+static bool is_waited(const struct tmf_process_lock *lock, uint64_t notice)
+{
+    return notice & TMF_NOTICE_WAITING &&
+           is_closed(lock, TMF_BYTE_GATE + (notice & TMF_NOTICE_PHASE));
+}
+
 static int put_up(const struct tmf_process_lock *lock, uint64_t notice)
 {
     return tmf_file_write(lock->log_fd, &notice, sizeof(notice), TMF_LOG_NOTICE_OFFSET);
@@ -298,11 +307,11 @@ int tmf_process_let_pass(const struct tmf_process_lock *lock, uint64_t deadline)
     int error = read_notice(lock, &notice);
     if (error)
         return error;
-    unsigned phase = notice & TMF_NOTICE_PHASE;
-    if (!(notice & TMF_NOTICE_WAITING) || !is_closed(lock, TMF_BYTE_GATE + phase)) {
+    if (!is_waited(lock, notice)) {
         nap(ON_ITS_WAY_NS);
         return 0;
     }
+    unsigned phase = notice & TMF_NOTICE_PHASE;
     error = enter_room(lock, phase);
     if (error)
         return error;
@@ -358,7 +367,5 @@ int tmf_process_alone_to_shared(const struct tmf_process_lock *lock)
 bool tmf_process_is_wanted(const struct tmf_process_lock *lock)
 {
     uint64_t notice = 0;
-    if (lock->is_exclusive || read_notice(lock, &notice) != 0 || !(notice & TMF_NOTICE_WAITING))
-        return false;
-    return is_closed(lock, TMF_BYTE_GATE + (notice & TMF_NOTICE_PHASE));
+    return !lock->is_exclusive && read_notice(lock, &notice) == 0 && is_waited(lock, notice);
 }

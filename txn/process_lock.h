@@ -13,7 +13,7 @@
  *
  * Main is a flock of the log; the others are locks of a byte each of it (enum tmf_lock_byte), of
  * the open-file-description kind, which flock does not see. Order: turnstile < writer < room < gate
- * < main. Waits are interrupted by signals (EINTR) and made again.
+ * < main, for who waits. Waits are interrupted by signals (EINTR) and made again.
  *
  * Functions return 0; EBUSY (TMF_WAIT_TRY); ETIMEDOUT; or what the system says.
  */
