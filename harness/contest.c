@@ -14,7 +14,7 @@
 #include "harness/strategy.h"
 
 #define NS_PER_S         1000000000u
-#define LOOK_NS          100000               /* between two looks at the crew */
+#define LOOK_NS          500000               /* between two looks at the crew */
 #define GRACE_NS         UINT64_C(2000000000) /* to end after the first violation */
 #define PATIENCE_S       30
 #define TRANSACTIONS     1000

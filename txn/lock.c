@@ -47,9 +47,8 @@
 
 #include "alloc/point.h"
 
-#define GENERATION_JOINS 64
-#define NS_PER_S         UINT64_C(1000000000)
-#define ASK_AGAIN_NS     UINT64_C(10000000)
+#define NS_PER_S     UINT64_C(1000000000)
+#define ASK_AGAIN_NS UINT64_C(10000000)
 
 /* ---- processes */
 
@@ -173,14 +172,9 @@ static int wait_until(struct tmf_lock *lock, pthread_cond_t *may_enter, uint64_t
 }
 
 /* Whether a writer of another process waits for the readers of this one to leave. */
-static bool is_wanted_outside(struct tmf_lock *lock)
+static bool is_wanted_outside(const struct tmf_lock *lock)
 {
-    if (lock->readers == 0 || lock->joins < GENERATION_JOINS)
-        return false;
-    bool is_wanted = tmf_process_is_wanted(&lock->process);
-    if (!is_wanted)
-        lock->joins = 0;
-    return is_wanted;
+    return lock->readers > 0 && tmf_process_is_wanted(&lock->process);
 }
 
 static bool reader_must_wait(struct tmf_lock *lock, bool admitted)
@@ -199,7 +193,8 @@ static bool reader_must_wait(struct tmf_lock *lock, bool admitted)
 static int wait_to_join(struct tmf_lock *lock, uint64_t deadline)
 {
     uint64_t soon = tmf_deadline(ASK_AGAIN_NS);
-    bool ask_again = lock->joins >= GENERATION_JOINS && deadline != TMF_WAIT_TRY && soon < deadline;
+    bool ask_again =
+        lock->readers > 0 && !lock->first_writer && deadline != TMF_WAIT_TRY && soon < deadline;
     int error = wait_until(lock, &lock->readers_may_enter, ask_again ? soon : deadline);
     return ask_again && error == ETIMEDOUT ? 0 : error;
 }
@@ -290,7 +285,6 @@ static int join(struct tmf_lock *lock, struct tmf_lock_holder **out)
         return ENOMEM;
     }
     lock->readers += !TMF_MUTANT("reader-not-counted");
-    lock->joins++;
     link_holder(lock, holder);
     *out = holder;
     return 0;
@@ -309,10 +303,8 @@ int tmf_lock_shared(struct tmf_lock *lock, uint64_t deadline, struct tmf_lock_ho
     if (!error && reader_must_wait(lock, false))
         error = wait_to_read(lock, deadline);
     bool is_first = lock->readers == 0;
-    if (!error && is_first && has_to_enter(lock)) {
-        lock->joins = 0;
+    if (!error && is_first && has_to_enter(lock))
         error = enter(lock, false, deadline);
-    }
     if (!error)
         error = join(lock, out);
     if (error || is_first)

@@ -7,8 +7,8 @@
  *  - a waiting writer stops new readers; when a writer ends, the readers that waited by then go
  *    first (`admitted`), and writers go in turn: nobody starves
  *  - a generation of readers that overlap each other without end would keep the flock for ever; so
- *    after every GENERATION_JOINS newcomers the next one looks at the gate, and if a writer of
- *    another process waits there, it lets the generation drain first
+ *    each newcomer looks at the notice (process_lock.h), and if a writer of another process waits,
+ *    it lets the generation drain first
  *  - one thread is inside a lock at most once; a second begin is EDEADLK
  *
  *  - where writers of other processes do not wait for our readers (redo), a newcomer that finds
@@ -56,7 +56,7 @@ struct tmf_lock {
     bool writers_alone; /* a writer keeps the readers of other processes out */
     const struct tmf_lock_hooks *hooks;
     void *context; /* of the hooks */
-    unsigned readers, waiting_readers, joins;
+    unsigned readers, waiting_readers;
     unsigned admitted; /* of waiting_readers: who wait since before the last writer ended */
     unsigned era;      /* writers that have ended */
     bool writing, entering;

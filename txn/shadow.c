@@ -45,11 +45,20 @@ int tmf_shadows_resize(struct tmf_shadows *shadows, uint64_t page_count)
     return 0;
 }
 
+static void drop_all(struct tmf_shadows *shadows, size_t chunks_kept)
+{
+    while (shadows->count > 0)
+        tmf_shadow_drop_last(shadows);
+    while (shadows->chunk_count > chunks_kept)
+        (void)tmf_io->munmap(shadows->chunks[--shadows->chunk_count],
+                             CHUNK_SHADOWS * TMF_PAGE_SIZE);
+}
+
 void tmf_shadows_close(struct tmf_shadows *shadows)
 {
     if (!shadows->slots)
         return;
-    tmf_shadows_clear(shadows);
+    drop_all(shadows, 0);
     free(shadows->chunks);
     free(shadows->pages);
     (void)tmf_io->munmap(shadows->slots, shadows->slots_size);
@@ -106,9 +115,5 @@ void tmf_shadow_drop_last(struct tmf_shadows *shadows)
 
 void tmf_shadows_clear(struct tmf_shadows *shadows)
 {
-    while (shadows->count > 0)
-        tmf_shadow_drop_last(shadows);
-    while (shadows->chunk_count > 0)
-        (void)tmf_io->munmap(shadows->chunks[--shadows->chunk_count],
-                             CHUNK_SHADOWS * TMF_PAGE_SIZE);
+    drop_all(shadows, 1);
 }

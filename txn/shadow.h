@@ -34,7 +34,8 @@ int tmf_shadow_add(struct tmf_shadows *shadows, uint64_t page, unsigned char **o
 /* Takes the shadow back that was added last. */
 void tmf_shadow_drop_last(struct tmf_shadows *shadows);
 
-/* Forgets all, and gives the memory back. */
+/* Forgets all, and gives the memory back but for one chunk: who misses checkpoints comes here
+ * often. */
 void tmf_shadows_clear(struct tmf_shadows *shadows);
 
 #endif
