@@ -5,7 +5,8 @@
  * or all that there are with so many preemptions. contend.h has the rules that each of them checks;
  * and nobody waits for ever, which a schedule knows without a clock. No writer waits for more than
  * three generations of readers, for itself and after each writer before it, on an average; and no
- * reader for more than two writers, whoever dies meanwhile.
+ * reader for more than two writers, whoever dies meanwhile; the latter where not both undo and redo
+ * strategies are mixed (see txn/process_lock.c).
  *
  * A case as text, which `tmf replay` takes:
  *
@@ -13,6 +14,7 @@
  *       :schedule=SEED:depth=D:length=L   by seed, or
  *       :choices=N.C,N.C...               by choice: decision N is C, all others are 0
  *       [:dies=STEP]                      of processes: who makes that step dies by SIGKILL
+ *       [:mixed=STRATEGY,STRATEGY...]     of processes: they take these in turn, on one storage
  *       [:mutant=M]
  *
  * "procs:" in place of "threads:" says that each reader and writer is a process, which opens the
@@ -26,6 +28,7 @@
 #include "faults/mutants.h"
 #include "faults/schedule.h"
 #include "harness/child.h"
+#include "harness/command.h"
 #include "harness/contend.h"
 #include "harness/result.h"
 
@@ -36,6 +39,7 @@ struct exploration {
     uint64_t visits; /* of each contender */
     uint64_t readers, writers;
     bool processes;     /* that they are, and no threads of one */
+    struct names mixed; /* of processes: the strategies that they take in turn; none: place's */
     uint64_t dies_at;   /* of processes: the step that one dies at; 0: nobody does */
     bool deaths;        /* by seeds: in every other run one dies, at a step that the seed draws */
     uint64_t schedule;  /* the first seed */
@@ -76,6 +80,9 @@ struct explore_run {
     struct board *board; /* shared with the processes */
     const char *path;    /* of the storage */
 };
+
+/* Where contender `number` is, with its strategy. */
+struct workload_place explore_place(const struct exploration *what, unsigned number);
 
 /* What contender `number` does once it has its turn. */
 void explore_compete(const struct explore_run *run, unsigned number, tmf_storage *storage,

@@ -46,6 +46,8 @@ bool explore_case_format(const struct exploration *what, const struct schedule_p
                plan->length);
     if (plan->dies_at)
         append(to, ":dies=%" PRIu64, plan->dies_at);
+    for (size_t n = 0; n < what->mixed.count; n++)
+        append(to, "%s%s", n == 0 ? ":mixed=" : ",", what->mixed.at[n]);
     if (what->mutant)
         append(to, ":mutant=%s", what->mutant->name);
     return strlen(to) < EXPLORE_TEXT_MAX - 1;
@@ -93,6 +95,23 @@ static bool parse_mutant(char *text, struct exploration *what)
 }
 
 /* Cuts it off. */
+static bool parse_mixed(char *text, struct names *mixed)
+{
+    char *rest = strstr(text, ":mixed=");
+    if (!rest)
+        return true;
+    *rest = 0;
+    rest += strlen(":mixed=");
+    do {
+        const char *name = name_find(tmf_strategy_name, strsep(&rest, ","));
+        if (!name || mixed->count == NAMES_MAX)
+            return false;
+        mixed->at[mixed->count++] = name;
+    } while (rest);
+    return true;
+}
+
+/* Cuts it off. */
 static bool parse_death(char *text, uint64_t *step)
 {
     int length = 0;
@@ -125,7 +144,8 @@ bool explore_case_parse(const char *text, struct exploration *what, struct sched
     *what = (struct exploration){.mutant = NULL};
     if (!explore_is_case(text) ||
         (size_t)snprintf(copy, sizeof(copy), "%s", strchr(text, ':')) >= sizeof(copy) ||
-        !parse_mutant(copy, what) || !parse_death(copy, &dies_at))
+        !parse_mutant(copy, what) || !parse_mixed(copy, &what->mixed) ||
+        !parse_death(copy, &dies_at))
         return false;
     what->processes = strncmp(text, "procs", strlen("procs")) == 0;
     char *readers = strstr(copy, ":readers=");
@@ -142,5 +162,5 @@ bool explore_case_parse(const char *text, struct exploration *what, struct sched
                   (by_choice ? parse_choices(rest + strlen("choices="), plan, choices)
                              : parse_seed(rest, plan));
     plan->dies_at = dies_at;
-    return parsed && (what->processes || dies_at == 0);
+    return parsed && (what->processes || (dies_at == 0 && what->mixed.count == 0));
 }

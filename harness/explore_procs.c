@@ -24,7 +24,8 @@ static void live(void *context, unsigned number)
     const struct explore_run *run = company->run;
     tmf_storage *storage;
     schedule_locks_install();
-    int error = workload_open(&run->what->place, run->path, &storage);
+    struct workload_place place = explore_place(run->what, number);
+    int error = workload_open(&place, run->path, &storage);
     if (error) {
         violate(run, number, "the storage does not open", error);
         return;

@@ -51,6 +51,12 @@ static void report_head(struct result *result)
             "violations", "seconds");
 }
 
+/* How an exploration is called. */
+static const char *strategy_of(const struct exploration *what)
+{
+    return what->mixed.count > 0 ? "mixed" : what->place.strategy;
+}
+
 static void append(struct result *result, const struct exploration *what,
                    const struct explored *out, double seconds)
 {
@@ -71,6 +77,7 @@ static void append(struct result *result, const struct exploration *what,
         {"violations", out->violated},
     };
     json_t *run = place_describe(&what->place);
+    json_object_set_new(run, "strategy", json_string(strategy_of(what)));
     for (size_t n = 0; n < sizeof(counts) / sizeof(counts[0]); n++)
         json_object_set_new(run, counts[n].key, json_integer((json_int_t)counts[n].count));
     json_object_set_new(run, "complete", json_boolean(out->complete));
@@ -84,7 +91,7 @@ static void report_one(struct result *result, const struct exploration *what,
     const struct workload_place *place = &what->place;
     append(result, what, out, seconds);
     result_add_cases(result, out->runs);
-    fprintf(result_text(result), LINE, place->strategy, durability_name(place->durability),
+    fprintf(result_text(result), LINE, strategy_of(what), durability_name(place->durability),
             place->index, place->quantum, place->workload->name, what->readers, what->writers,
             out->runs, out->interleavings, out->complete ? "." : "+", out->steps_max,
             out->generations_max, out->writers_max, out->violated, seconds);
@@ -104,12 +111,23 @@ static int run_one(struct exploration *what, const struct scratch *scratch, stru
     return error;
 }
 
+/* Of mixed strategies, which workload_pick() takes one after the other, the first stands for all.
+ */
+static bool pick(const struct arguments *arguments, size_t n, struct exploration *what)
+{
+    return workload_pick(arguments, n, &what->place) &&
+           (what->mixed.count == 0 || what->place.strategy == what->mixed.at[0]);
+}
+
 int schedules_run(const struct arguments *arguments, struct exploration *what)
 {
     struct scratch scratch;
     if (what->readers + what->writers > SCHEDULE_THREADS_MAX)
         return command_fail(arguments, STATUS_USAGE, "a schedule has %u %s at most",
                             SCHEDULE_THREADS_MAX, what->processes ? "processes" : "threads");
+    if (arguments->time_seconds > 0)
+        return command_fail(arguments, STATUS_USAGE,
+                            "a schedule knows no time: --schedules says how many there are");
     if (kill_switch_on(arguments) != STATUS_HELD)
         return STATUS_CANNOT;
     if (what->schedules == 0)
@@ -121,7 +139,7 @@ int schedules_run(const struct arguments *arguments, struct exploration *what)
                             strerror(error));
     struct result *result = result_new(arguments);
     report_head(result);
-    for (size_t n = arguments->shard - 1; !error && workload_pick(arguments, n, &what->place);
+    for (size_t n = arguments->shard - 1; !error && pick(arguments, n, what);
          n += arguments->shards)
         error = run_one(what, &scratch, out, result);
     scratch_remove(scratch.path);

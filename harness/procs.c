@@ -135,6 +135,13 @@ static bool may_mix(const struct arguments *arguments)
     return true;
 }
 
+/* Whether something was given that a schedule has no use for. */
+static bool is_of_contest(void)
+{
+    return goals.given[TROUBLE_KILLS] || goals.given[TROUBLE_STOPS] || calls_fail ||
+           transactions > 0 || patience_seconds > 0;
+}
+
 static int run(const struct arguments *arguments)
 {
     static struct contest contest;
@@ -147,7 +154,13 @@ static int run(const struct arguments *arguments)
     size_t reading = (size_t)((double)processes * reader_share + 0.5);
     if (reading >= processes)
         reading = processes - 1;
+    if (is_scheduled && is_of_contest())
+        return command_fail(arguments, STATUS_USAGE,
+                            "a schedule draws who dies, and --visits is its length: it has no "
+                            "--kills, --stops, --faults, --patience and --transactions");
     if (is_scheduled) {
+        if (is_mixed)
+            schedules.mixed = arguments->strategies;
         schedules.readers = reading;
         schedules.writers = processes - reading;
         return schedules_run(arguments, &schedules);

@@ -195,6 +195,10 @@ static int run(const struct arguments *arguments)
     if (readers + writers == 0)
         return command_fail(arguments, STATUS_USAGE,
                             "neither readers nor writers: there is no work");
+    if (is_scheduled && (transactions > 0 || patience_seconds > 0))
+        return command_fail(arguments, STATUS_USAGE,
+                            "--visits is the length of a schedule: it has no --patience and "
+                            "--transactions");
     if (is_scheduled) {
         schedules.readers = readers;
         schedules.writers = writers;
