@@ -190,7 +190,8 @@ static void make_line(const struct campaign *campaign, const struct model *own, 
     snprintf(line->words, sizeof(line->words), "%s", model->words);
     snprintf(line->seed, sizeof(line->seed), "%" PRIu64, seed);
     snprintf(line->json, sizeof(line->json), "%s/result.json", campaign->scratch.path);
-    add_words(line, line->words);
+    if (own != model || !strstr(setting, "--schedules ")) /* whose length is --visits */
+        add_words(line, line->words);
     add_setting(line, own, model);
     add_word(line, "--seed");
     add_word(line, line->seed);

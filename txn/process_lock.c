@@ -32,12 +32,11 @@
  * So a reader that waits sees one writer go first, the one that had looked into the room before; or
  * two, if the notice changed before it was in the room. One that has to recover what the dead left
  * becomes a writer for that; unless there is one that will do it first thing: then it keeps `main`
- * until that one waits at the gate, and goes from there into the room. (Writers leave a redo log of
- * the dead to readers of an undo strategy, and a poison to who opens: those come in turn with the
- * writers.) A writer that waits sees
- * those go first who were in `main` or in the room, and of each process one reader that had looked
- * before the notice was up. To be wrong about the notice costs a turn, so nobody minds what the
- * dead have left there.
+ * until that one waits at the gate, and goes from there into the room. (Writers leave a redo log to
+ * readers of an undo strategy, and a poison to who opens: those come in turn with the writers.) A
+ * writer that waits sees those go first who were in `main` or in the room, and of each thread one
+ * reader that had looked before the notice was up. To be wrong about the notice costs a turn, so
+ * nobody minds what the dead have left there.
  */
 #include "txn/process_lock.h"
 
