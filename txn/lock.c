@@ -174,7 +174,8 @@ static int wait_until(struct tmf_lock *lock, pthread_cond_t *may_enter, uint64_t
 /* Whether a writer of another process waits for the readers of this one to leave. */
 static bool is_wanted_outside(const struct tmf_lock *lock)
 {
-    return lock->readers > 0 && tmf_process_is_wanted(&lock->process);
+    return lock->readers > 0 && !TMF_MUTANT("readers-never-drain") &&
+           tmf_process_is_wanted(&lock->process);
 }
 
 static bool reader_must_wait(struct tmf_lock *lock, bool admitted)
