@@ -32,13 +32,14 @@ static const struct model {
     bool has_strategies;
     unsigned tries;    /* with other seeds, where what happens is up to the scheduler too */
     const char *words; /* a setting follows, and may say otherwise */
+    bool is_contest;   /* where the words have no meaning if the setting asks for schedules */
 } models[] = {
-    {"model", false, 1, "--until-first"},
-    {"kill", true, 1, "--until-first --transactions 4 --patience 2 --cases 400"},
-    {"error", true, 1, "--until-first --transactions 2 --patience 2 --cases 600"},
-    {"power", true, 1, "--until-first --transactions 3 --cases 5000"},
-    {"threads", true, 5, "--transactions 400 --patience 1"},
-    {"procs", true, 5, "--transactions 400 --patience 1"},
+    {"model", false, 1, "--until-first", false},
+    {"kill", true, 1, "--until-first --transactions 4 --patience 2 --cases 400", false},
+    {"error", true, 1, "--until-first --transactions 2 --patience 2 --cases 600", false},
+    {"power", true, 1, "--until-first --transactions 3 --cases 5000", false},
+    {"threads", true, 5, "--transactions 400 --patience 1", true},
+    {"procs", true, 5, "--transactions 400 --patience 1", true},
 };
 #define MODELS (sizeof(models) / sizeof(models[0]))
 
@@ -190,7 +191,7 @@ static void make_line(const struct campaign *campaign, const struct model *own, 
     snprintf(line->words, sizeof(line->words), "%s", model->words);
     snprintf(line->seed, sizeof(line->seed), "%" PRIu64, seed);
     snprintf(line->json, sizeof(line->json), "%s/result.json", campaign->scratch.path);
-    if (own != model || !strstr(setting, "--schedules ")) /* whose length is --visits */
+    if (own != model || !model->is_contest || !strstr(setting, "--schedules "))
         add_words(line, line->words);
     add_setting(line, own, model);
     add_word(line, "--seed");
