@@ -376,6 +376,16 @@ bool explore_is_case(const char *text)
            strncmp(text, "procs:", strlen("procs:")) == 0;
 }
 
+/* Whether all that contend can be had here; else `missing` says what is not there. */
+static bool are_available(const struct exploration *what, char *missing, size_t size)
+{
+    for (unsigned n = 0; n < what->readers + what->writers; n++) {
+        if (!strategy_is_available(explore_place(what, n).strategy, missing, size))
+            return false;
+    }
+    return true;
+}
+
 int explore_replay(const struct arguments *arguments, const char *text)
 {
     struct exploration what;
@@ -384,7 +394,7 @@ int explore_replay(const struct arguments *arguments, const char *text)
     struct explored *out = child_shared(sizeof(*out));
     if (!explore_case_parse(text, &what, &job.plan, job.choices))
         return command_fail(arguments, STATUS_USAGE, "'%s' is no case of threads or procs", text);
-    if (!strategy_is_available(what.place.strategy, missing, sizeof(missing)))
+    if (!are_available(&what, missing, sizeof(missing)))
         return command_fail(arguments, STATUS_CANNOT, "%s", missing);
     int error = out ? scratch_make(arguments->dir, &scratch) : ENOMEM;
     if (!error)

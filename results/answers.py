@@ -186,7 +186,7 @@ def commit(benches):
         if point.argument("pages") in limit:
             strategies[point.name.split("/")[1]].append(point)
     if not strategies:
-        return not_run(name, question, bench_line("commit/|limit/"))
+        return not_run(name, question, bench_line("^(commit|limit)/"))
     multiples = {strategy: [curves.multiple(point, limit[point.argument("pages")])
                             for point in points] for strategy, points in strategies.items()}
     sentences = [commit_sentence(strategy, strategies[strategy], multiples[strategy])

@@ -32,15 +32,29 @@ const char *tmf_explain(void)
     return explanation;
 }
 
+static void explain(const char *why, const char *format, va_list arguments)
+{
+    int length = vsnprintf(explanation, sizeof(explanation), format, arguments);
+    if (length >= 0 && (size_t)length < sizeof(explanation))
+        (void)snprintf(explanation + length, sizeof(explanation) - (size_t)length, ": %s", why);
+}
+
 int tmf_fail(int error, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
-    int length = vsnprintf(explanation, sizeof(explanation), format, arguments);
+    explain(tmf_strerror(error), format, arguments);
     va_end(arguments);
-    if (length >= 0 && (size_t)length < sizeof(explanation)) {
-        (void)snprintf(explanation + length, sizeof(explanation) - (size_t)length, ": %s",
-                       tmf_strerror(error));
-    }
+    return error;
+}
+
+int tmf_fail_as_explained(int error, const char *format, ...)
+{
+    char why[sizeof(explanation)];
+    va_list arguments;
+    memcpy(why, explanation, sizeof(why));
+    va_start(arguments, format);
+    explain(why, format, arguments);
+    va_end(arguments);
     return error;
 }

@@ -240,6 +240,14 @@ static bool is_needed_by_strategy(enum test_call call)
     return call == TEST_CALL_open || call == TEST_CALL_ioctl || call == TEST_CALL_userfaultfd;
 }
 
+/* Of what, and why: once. */
+static void check_explained(const struct run *run, int error)
+{
+    const char *said = tmf_explain(), *why = strstr(said, tmf_strerror(error));
+    check(strstr(said, run->stage->place->path) || strstr(said, "installing the handlers"));
+    check(!why || !strstr(why + 1, tmf_strerror(error)));
+}
+
 static void run_one(const void *context)
 {
     const struct run *run = context;
@@ -250,8 +258,7 @@ static void run_one(const void *context)
     int error = open_and_work(run, &ledger);
     *run->stage->struck = test_calls_struck();
     if (error)
-        check(strstr(tmf_explain(), run->stage->place->path) ||
-              strstr(tmf_explain(), "installing the handlers"));
+        check_explained(run, error);
     check(!run->harmless || !error);
     check(!error || error == run->fault.error || error == TMF_EPOISONED ||
           (error == TMF_ENOTSUPPORTED && is_needed_by_strategy(run->fault.call)));

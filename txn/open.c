@@ -87,14 +87,6 @@ static void let_go(struct tmf_storage *storage)
 
 /* ---- options */
 
-/* A strategy that cannot be had has said why; of which storage, we know. */
-static int fail_as_explained(const struct tmf_storage *storage, int error)
-{
-    char why[512];
-    (void)snprintf(why, sizeof(why), "%s", tmf_explain());
-    return tmf_fail(error, "opening '%s': %s", storage->odb_path, why);
-}
-
 static int choose_strategy(struct tmf_storage *storage, const tmf_options *options)
 {
     const char *name = options->strategy;
@@ -106,7 +98,7 @@ static int choose_strategy(struct tmf_storage *storage, const tmf_options *optio
     storage->private_size = options->private_size ? options->private_size : PRIVATE_SIZE_DEFAULT;
     storage->flags = options->flags;
     int error = storage->strategy->probe ? storage->strategy->probe() : 0;
-    return error ? fail_as_explained(storage, error) : 0;
+    return error ? tmf_fail_as_explained(error, "opening '%s'", storage->odb_path) : 0;
 }
 
 static int check_options(struct tmf_storage *storage, const tmf_options *options)
@@ -209,7 +201,7 @@ static int open_strategy(struct tmf_storage *storage)
     storage->log.durable = storage->durability != TMF_DURABILITY_PROCESS;
     int error = storage->strategy->open(storage);
     if (error == TMF_ENOTSUPPORTED)
-        return fail_as_explained(storage, error);
+        return tmf_fail_as_explained(error, "opening '%s'", storage->odb_path);
     return error ? tmf_fail(error, "opening '%s' with strategy %s", storage->odb_path,
                             storage->strategy->name)
                  : 0;

@@ -32,8 +32,8 @@ tmf_strategy_test(STRATEGIES undo-fsync redo-wp PROGRAMS damaged_log_test LABEL 
 tmf_strategy_test(STRATEGIES ${undoing} PROGRAMS flaws_scattered_test LABEL plain) # see there
 # Where a store outside a transaction traps; redo-wp may find it later instead.
 tmf_strategy_test(STRATEGIES undo-fsync redo-segv redo-scan PROGRAMS flaws_signal_test)
-# Of what fails, one of each kind; `tmf error` tries all.
-tmf_strategy_test(STRATEGIES undo-fsync redo-segv PROGRAMS failing_calls_test LABEL serial)
+# Of what fails, one of each kind and the one that asks most of the kernel; `tmf error` tries all.
+tmf_strategy_test(STRATEGIES undo-fsync redo-segv redo-wp PROGRAMS failing_calls_test LABEL serial)
 set(test_each 16)
 if(TMF_SANITIZE)
   set(test_each 1)
