@@ -95,7 +95,7 @@ void measure_reads(benchmark::State &state, const folder &where, unsigned flags,
 
 /* ---- threads beside each other */
 
-constexpr int reads_of_thread = 2000;
+constexpr int reads_of_thread = 10000;
 
 void read_many(storage &store, std::size_t pages, std::atomic<std::uint64_t> &sum)
 {

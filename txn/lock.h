@@ -59,7 +59,8 @@ struct tmf_lock {
     unsigned readers, waiting_readers;
     unsigned admitted; /* of waiting_readers: who wait since before the last writer ended */
     unsigned era;      /* writers that have ended */
-    bool writing, entering;
+    bool writing;
+    _Atomic bool entering;                               /* is looked at without the mutex */
     struct tmf_lock_waiter *first_writer, **last_writer; /* that waits, in turn */
     struct tmf_lock_holder *holders;
     struct tmf_lock_holder *free_holders; /* of readers, kept so that a second end is noticed */
