@@ -32,9 +32,9 @@ const char *tmf_explain(void)
     return explanation;
 }
 
-static void explain(const char *why, const char *format, va_list arguments)
+/* `length`: what snprintf() said of what was being done. */
+static void append_why(int length, const char *why)
 {
-    int length = vsnprintf(explanation, sizeof(explanation), format, arguments);
     if (length >= 0 && (size_t)length < sizeof(explanation))
         (void)snprintf(explanation + length, sizeof(explanation) - (size_t)length, ": %s", why);
 }
@@ -43,18 +43,16 @@ int tmf_fail(int error, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
-    explain(tmf_strerror(error), format, arguments);
+    int length = vsnprintf(explanation, sizeof(explanation), format, arguments);
     va_end(arguments);
+    append_why(length, tmf_strerror(error));
     return error;
 }
 
-int tmf_fail_as_explained(int error, const char *format, ...)
+int tmf_fail_as_explained(int error, const char *doing, const char *path)
 {
     char why[sizeof(explanation)];
-    va_list arguments;
     memcpy(why, explanation, sizeof(why));
-    va_start(arguments, format);
-    explain(why, format, arguments);
-    va_end(arguments);
+    append_why(snprintf(explanation, sizeof(explanation), "%s '%s'", doing, path), why);
     return error;
 }

@@ -11,7 +11,7 @@
  */
 int tmf_fail(int error, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* The same for a failure that has said why: that stands behind what was being done. */
-int tmf_fail_as_explained(int error, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* The same for a failure that has said why: that stands behind what was being done to what. */
+int tmf_fail_as_explained(int error, const char *doing, const char *path);
 
 #endif

@@ -98,7 +98,7 @@ static int choose_strategy(struct tmf_storage *storage, const tmf_options *optio
     storage->private_size = options->private_size ? options->private_size : PRIVATE_SIZE_DEFAULT;
     storage->flags = options->flags;
     int error = storage->strategy->probe ? storage->strategy->probe() : 0;
-    return error ? tmf_fail_as_explained(error, "opening '%s'", storage->odb_path) : 0;
+    return error ? tmf_fail_as_explained(error, "opening", storage->odb_path) : 0;
 }
 
 static int check_options(struct tmf_storage *storage, const tmf_options *options)
@@ -201,7 +201,7 @@ static int open_strategy(struct tmf_storage *storage)
     storage->log.durable = storage->durability != TMF_DURABILITY_PROCESS;
     int error = storage->strategy->open(storage);
     if (error == TMF_ENOTSUPPORTED)
-        return tmf_fail_as_explained(error, "opening '%s'", storage->odb_path);
+        return tmf_fail_as_explained(error, "opening", storage->odb_path);
     return error ? tmf_fail(error, "opening '%s' with strategy %s", storage->odb_path,
                             storage->strategy->name)
                  : 0;
