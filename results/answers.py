@@ -298,8 +298,10 @@ def reading(benches):
     rows = [figures.Range(words(point), point.low, point.high,
                           ((point.median, duration(point.median), "below"),)) for point in found]
     drawing = figures.ranges(rows, "reading-times", "Time of begin and end of a read; the numbers "
-                             "are in the table below.", "ns per begin and end")
-    sentences = [f"{words(point).capitalize()}: {duration(point.median)}." for point in found]
+                             "are in the table below.", "ns per read")
+    sentences = [f"{words(point).capitalize()}: {duration(point.median)}." for point in found
+                 if not point.argument("threads")]
+    sentences += beside_each_other(found)
     numbers = [(point.name, *times(point)) for point in found]
     return Answer(name, question, sentences, benches.source("read/"),
                   [Figure(drawing, f"Median of {found[0].runs} repetitions, lines from the "
@@ -308,7 +310,20 @@ def reading(benches):
 
 
 def words(point):
+    threads, pages = point.argument("threads"), point.argument("pages")
+    if threads:
+        return f"{threads} {'thread' if threads == '1' else 'threads'}, {pages} pages"
     return point.name.rpartition("/")[2].replace("_", " ")
+
+
+def beside_each_other(reads):
+    """How many times as much as one thread two read, by what they look at."""
+    by = {(point.argument("threads"), point.argument("pages")): point for point in reads}
+    more = [(pages, curves.multiple(one, by["2", pages])) for (threads, pages), one in by.items()
+            if threads == "1" and ("2", pages) in by]
+    return [f"Two threads read {significant(times.median, 2)}\u00a0× as much as one where a read "
+            f"looks at {pages} pages ({significant(times.low, 2)} to {significant(times.high, 2)})."
+            for pages, times in more]
 
 
 def rows_table(caption, rows):

@@ -40,6 +40,7 @@ if(VALGRIND)
 endif()
 tmf(0 "" report ${DIR}/bench.json --out ${DIR}/page.html)
 page_must_say(${DIR}/page.html "times the blocks")
+page_must_say(${DIR}/page.html "Two threads read")
 tmf(0 "trace .*lost.*malloc/jq +[0-9.]+ +-\n.*rb-twin/quantum:64/jq +[0-9.]+ +[0-9.]+ +[0-9.]+ "
   bench ${shortest} --filter "^trace/(malloc|rb-twin/quantum:64)/jq$")
 tmf(2 "Failed to match" bench ${shortest} --filter nothing)

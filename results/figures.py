@@ -91,11 +91,11 @@ SIDES = {"left": {"xytext": (-7, 0), "ha": "right", "va": "center"},
 def ranges(rows, name, description, x_label, colours=(0, 0, 0), mark=None):
     """One above the other, each below its label; x is logarithmic. colours: of the n-th marks;
     mark: a value to compare with."""
-    figure, axes = pyplot.subplots(figsize=(4.6, 0.8 + 0.5 * len(rows)))
+    figure, axes = pyplot.subplots(figsize=(4.6, 0.8 + 0.6 * len(rows)))
     if mark is not None:
         axes.axvline(mark, color=svg.INK, linewidth=1, zorder=0)
     for n, row in enumerate(rows):
-        axes.text(0, n - 0.45, row.label, transform=axes.get_yaxis_transform(), va="center",
+        axes.text(0, n - 0.42, row.label, transform=axes.get_yaxis_transform(), va="center",
                   bbox={"facecolor": svg.PAPER, "edgecolor": "none", "pad": 1})
         axes.plot([row.low, row.high], [n, n], color=svg.SERIES[0])
         for (value, word, side), colour in zip(row.marks, colours):

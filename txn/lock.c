@@ -217,8 +217,9 @@ static void spin_once(void)
 #endif
 }
 
-/* Without the mutex for a moment: true, if things may have changed meanwhile. */
-static bool has_entered_soon(struct tmf_lock *lock)
+/* Without the mutex, for a moment. Whether anybody has entered since, so that all is to be looked
+ * at again. */
+static bool spin_while_entering(struct tmf_lock *lock)
 {
     unsigned looks = 0;
     (void)pthread_mutex_unlock(&lock->mutex);
@@ -235,7 +236,7 @@ static bool has_entered_soon(struct tmf_lock *lock)
 /* The writer outside may give up without a word to us: ask again now and then. */
 static int wait_to_join(struct tmf_lock *lock, uint64_t deadline)
 {
-    if (lock->entering && deadline != TMF_WAIT_TRY && has_entered_soon(lock))
+    if (lock->entering && deadline != TMF_WAIT_TRY && spin_while_entering(lock))
         return 0;
     uint64_t soon = tmf_deadline(ASK_AGAIN_NS);
     bool ask_again =
