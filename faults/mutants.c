@@ -331,7 +331,7 @@ static const struct faults_mutant mutants[] = {
     {"newcomer-sees-old", "a reader joins others that see less than was committed", "procs",
      "--strategy redo-segv", NULL},
     {"readers-never-drain", "readers that overlap each other do not look whether a writer waits",
-     "procs", "--strategy undo-fsync", NULL},
+     "procs", "--strategy undo-fsync --workload churn --processes 16 --readers 0.9", NULL},
     {"writer-beside-readers", "a writer enters beside readers", "threads", "--strategy undo-fsync",
      NULL},
     {"reader-not-counted", "a reader is not counted", "threads", "--strategy undo-fsync", NULL},
