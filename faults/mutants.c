@@ -12,6 +12,11 @@
 
 #include "alloc/point.h"
 
+/* Schedules of processes with more than one thread each, as the lock of a process needs them. */
+#define THREADED                                                                                   \
+    "--workload border --schedules 500 --processes 5 --readers 0.4 --threads 4 --visits 5 "        \
+    "--depth 6 --strategy "
+
 /* Lives of two processes, of which one dies at a point, come by what one alone never does. */
 #define TOGETHER                                                                                   \
     "--strategy redo-segv --workload bank --depth 1 --images 4 --cases 100000 --processes 2 "      \
@@ -323,22 +328,23 @@ static const struct faults_mutant mutants[] = {
     {"lock-kept-after-error", "a begin that fails keeps the lock of the process", "error",
      "--strategy redo-segv --call pread", NULL},
     {"second-begin-unseen", "a second begin of the same thread is let through (flaw D21)",
-     "threads", "--strategy redo-segv", NULL},
+     "threads", "--strategy redo-segv --schedules 20", NULL},
     {"time-out-ignored", "a begin with a time-out waits for ever", "threads",
-     "--strategy redo-segv", NULL},
-    {"reader-beside-writer", "a reader enters beside a writer", "threads", "--strategy undo-fsync",
-     NULL},
+     "--strategy redo-segv --schedules 20", NULL},
+    {"reader-beside-writer", "a reader enters beside a writer", "threads",
+     "--strategy undo-fsync --schedules 20", NULL},
     {"newcomer-sees-old", "a reader joins others that see less than was committed", "procs",
-     "--strategy redo-segv", NULL},
+     THREADED "redo-segv", NULL},
     {"readers-never-drain", "readers that overlap each other do not look whether a writer waits",
-     "procs", "--strategy undo-fsync --workload churn --processes 16 --readers 0.9", NULL},
-    {"writer-beside-readers", "a writer enters beside readers", "threads", "--strategy undo-fsync",
-     NULL},
-    {"reader-not-counted", "a reader is not counted", "threads", "--strategy undo-fsync", NULL},
+     "procs", THREADED "undo-fsync", NULL},
+    {"writer-beside-readers", "a writer enters beside readers", "threads",
+     "--strategy undo-fsync --schedules 20", NULL},
+    {"reader-not-counted", "a reader is not counted", "threads",
+     "--strategy undo-fsync --schedules 20", NULL},
     {"last-but-one-unlocks", "the last reader but one gives the lock of the process back", "procs",
      "--strategy undo-fsync --workload border --schedules 200 --processes 4 --visits 6", NULL},
     {"waiter-not-woken", "nobody is woken when a lock is given back", "threads",
-     "--strategy undo-fsync", NULL},
+     "--strategy undo-fsync --schedules 20", NULL},
     {"entering-unseen", "a writer does not see that another thread is on its way in", "threads",
      "--strategy undo-fsync --schedules 200", NULL},
     {"sleeps-unlooked", "a reader that let go of the mutex sleeps without looking again", "threads",
@@ -366,12 +372,28 @@ static const struct faults_mutant mutants[] = {
      "--strategy undo-fsync --workload border --schedules 200 --processes 4 --visits 6", NULL},
     {"room-not-left", "a process that waited to read keeps writers out for ever", "procs",
      "--strategy undo-fsync --workload border --schedules 200 --processes 4 --visits 6", NULL},
+    {"waiting-threads-forgotten",
+     "a process gives its locks back and stays in no room for its threads that wait", "procs",
+     THREADED "undo-fsync", NULL},
+    {"empty-room-kept", "a process whose threads have given up stays in their room", "procs",
+     THREADED "undo-fsync", NULL},
+    {"companions-not-admitted", "who came while another one entered is no part of its generation",
+     "procs", THREADED "undo-fsync", NULL},
+    {"drained-not-admitted", "who waited for readers to leave goes after those who come later",
+     "procs", THREADED "undo-fsync", NULL},
+    {"admitted-admit",
+     "readers admit each other, and a writer of their process waits for all of them", "procs",
+     THREADED "redo-segv", NULL},
+    {"admitted-drain", "who is admitted waits for readers to leave as one that comes later does",
+     "procs", THREADED "undo-fsync", NULL},
+    {"handed-though-wanted", "readers hand on what a writer of another process waits for", "procs",
+     THREADED "undo-fsync", NULL},
     {"writer-lock-not-taken", "writers of different processes are not kept apart", "procs",
      "--strategy redo-segv --workload border --schedules 200 --processes 4 --visits 6", NULL},
     {"fork-not-noticed", "a child goes on with what its parent has open", "threads",
      "--strategy redo-segv", NULL},
     {"lock-inherited", "a child keeps the lock of its parent, which may die (flaw D20)", "procs",
-     "--strategy undo-fsync", NULL},
+     THREADED "undo-fsync", NULL},
 
     /* Calls that fail or come short. */
     {"short-write", "a short write is taken for a whole one (flaw D12)", "error",

@@ -20,11 +20,12 @@
 #define NOBODY        SCHEDULE_THREADS_MAX
 #define HASH_MULTIPLY UINT64_C(0x9e3779b97f4a7c15)
 
-enum state { READY, WAITING, LEFT };
+enum state { READY, WAITING, LEFT, NOT_YET };
 
 struct thread {
     sem_t turn;
     enum state state;
+    pid_t process;     /* that it is one of */
     const void *thing; /* waited for */
     uint64_t until_ns;
     bool timed_out;
@@ -50,6 +51,8 @@ static struct world {
 } of_threads, *world = &of_threads; /* or, of processes, memory that they share */
 
 static _Thread_local unsigned me; /* the thread's number, plus one; 0: takes no part */
+
+const char schedule_file_locks;
 
 /* ---- numbers that the seed draws */
 
@@ -143,10 +146,11 @@ static unsigned pick(bool gives_way)
     return world->plan->by_choice ? pick_by_choice(gives_way) : pick_by_priority();
 }
 
+/* Who is not there yet comes only with one that is. */
 static bool all_left(void)
 {
     for (unsigned n = 0; n < world->count; n++) {
-        if (world->threads[n].state != LEFT)
+        if (world->threads[n].state == READY || world->threads[n].state == WAITING)
             return false;
     }
     return true;
@@ -268,15 +272,18 @@ bool schedule_wait(const void *thing, uint64_t until_ns)
 void schedule_wake(const void *thing)
 {
     for (unsigned n = 0; n < world->count; n++) {
-        if (world->threads[n].state == WAITING && world->threads[n].thing == thing)
-            world->threads[n].state = READY;
+        struct thread *thread = &world->threads[n];
+        bool is_same =
+            thing == &schedule_file_locks || thread->process == world->threads[me - 1].process;
+        if (thread->state == WAITING && thread->thing == thing && is_same)
+            thread->state = READY;
     }
 }
 
-void schedule_will_wait(void)
+void schedule_will_wait(const void *thing)
 {
     if (world->plan->on_wait)
-        world->plan->on_wait();
+        world->plan->on_wait(thing);
 }
 
 uint64_t schedule_now_ns(void)
@@ -306,13 +313,13 @@ bool schedule_choose_next(unsigned preemptions, struct schedule_decision *choice
 
 /* ---- taking part */
 
-void schedule_begin(const struct schedule_plan *plan, unsigned threads)
+void schedule_begin(const struct schedule_plan *plan, unsigned threads, unsigned later)
 {
     faults_points_watch(on_point);
     memset(&world->threads, 0, sizeof(world->threads));
     memset(&world->what, 0, sizeof(world->what));
     world->plan = plan;
-    world->count = threads;
+    world->count = threads + later;
     world->current = 0;
     world->now_ns = STEP_NS;
     world->lowest = 0;
@@ -320,8 +327,10 @@ void schedule_begin(const struct schedule_plan *plan, unsigned threads)
     world->change_count = 0;
     world->outcome.steps = world->outcome.hash = world->outcome.decision_count = 0;
     world->outcome.diverged = false;
-    for (unsigned n = 0; n < threads; n++)
+    for (unsigned n = 0; n < world->count; n++) {
+        world->threads[n].state = n < threads ? READY : NOT_YET;
         (void)sem_init(&world->threads[n].turn, world != &of_threads, 0);
+    }
     draw_priorities();
 }
 
@@ -347,26 +356,55 @@ const struct schedule_outcome *schedule_outcome(void)
 
 void schedule_join(unsigned thread)
 {
-    await_turn(&world->threads[thread]);
+    struct thread *self = &world->threads[thread];
+    await_turn(self);
+    self->process = getpid();
     me = thread + 1;
+}
+
+void schedule_come(unsigned thread)
+{
+    world->threads[thread].process = getpid(); /* which may die before that has its first turn */
+    world->threads[thread].state = READY;
+}
+
+void schedule_await(unsigned thread)
+{
+    const struct thread *other = &world->threads[thread];
+    while (other->state != LEFT)
+        (void)schedule_wait(other, SCHEDULE_FOREVER);
+}
+
+pid_t schedule_fork(void)
+{
+    unsigned self = me;
+    me = 0; /* what fork() calls in either is no step */
+    pid_t pid = fork();
+    if (pid != 0)
+        me = self;
+    return pid;
 }
 
 void schedule_leave(void)
 {
     tell_step("the end");
-    world->threads[me - 1].state = LEFT;
+    struct thread *self = &world->threads[me - 1];
+    self->state = LEFT;
+    schedule_wake(self);
     unsigned next = next_turn(false);
     me = 0;
     if (next != NOBODY)
         (void)sem_post(&world->threads[next].turn);
 }
 
-void schedule_bury(unsigned thread)
+void schedule_bury(pid_t process)
 {
-    world->threads[thread].state = LEFT;
     for (unsigned n = 0; n < world->count; n++) {
-        if (world->threads[n].state == WAITING)
-            world->threads[n].state = READY; /* for what the dead had: let them look */
+        struct thread *thread = &world->threads[n];
+        if (thread->process == process)
+            thread->state = LEFT;
+        else if (thread->state == WAITING)
+            thread->state = READY; /* for what the dead had: let them look */
     }
     unsigned next = next_turn(false);
     if (next != NOBODY)

@@ -17,7 +17,8 @@
  * library knows nothing of it. A thread that takes no part calls the system as ever.
  *
  * Processes take part likewise (schedule_share()): children of one parent, whose world is memory
- * that they share, and which wait for each other by file locks (schedule_locks.c).
+ * that they share, and which wait for each other by file locks (schedule_locks.c). Each may have
+ * more threads later, which take part from schedule_come() on.
  *
  * Time is counted in steps, so time-outs come at the same step every time; where all wait, the
  * first time-out comes. Where all wait and none has one, or there is no end, that is told.
@@ -28,6 +29,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #define SCHEDULE_THREADS_MAX   ((unsigned)64)
 #define SCHEDULE_DEPTH_MAX     ((unsigned)16)
@@ -50,11 +52,12 @@ struct schedule_plan {
     bool by_choice;
     const struct schedule_decision *choices; /* the first choice_count decisions; then 0 */
     size_t choice_count;
-    bool coarse;           /* points are no steps */
-    uint64_t steps_max;    /* more are no end */
-    uint64_t dies_at;      /* of processes: who makes this step dies by SIGKILL; 0: nobody */
-    unsigned dies_before;  /* SCHEDULE_POINT + n: steps are counted that are this one; 0: all */
-    void (*on_wait)(void); /* in a thread that is about to wait for others; or NULL */
+    bool coarse;          /* points are no steps */
+    uint64_t steps_max;   /* more are no end */
+    uint64_t dies_at;     /* of processes: who makes this step dies by SIGKILL; 0: nobody */
+    unsigned dies_before; /* SCHEDULE_POINT + n: steps are counted that are this one; 0: all */
+    /* In a thread that is about to wait for a thing (schedule_wait()) that others have; or NULL. */
+    void (*on_wait)(const void *thing);
     /* [signal] In the one whose turn it is, before anything may come of it: a step, named, a wait,
      * the end. What it did until then is done before another goes on, or it dies. Or NULL. */
     void (*on_step)(const char *where);
@@ -71,13 +74,13 @@ struct schedule_outcome {
     bool diverged; /* `choices` were not to be had */
 };
 
-/* From here on, those that take part are children of this process, of one thread each. 0 or an
- * errno. */
+/* From here on, those that take part are threads of children of this process. 0 or an errno. */
 int schedule_share(void);
 
-/* While no thread takes part: `threads` of them will. The plan lives on until they have left. */
-void schedule_begin(const struct schedule_plan *plan, unsigned threads);
-/* When all threads exist: the first goes on. */
+/* While no thread takes part: `threads` of them will, and `later` more, with the numbers after
+ * those, once they come. The plan lives on until they have left. */
+void schedule_begin(const struct schedule_plan *plan, unsigned threads, unsigned later);
+/* When all threads but the later ones exist: the first goes on. */
 void schedule_go(void);
 const struct schedule_outcome *schedule_outcome(void);
 /*
@@ -90,17 +93,25 @@ bool schedule_choose_next(unsigned preemptions, struct schedule_decision *choice
 void schedule_join(unsigned thread);
 void schedule_leave(void);
 bool schedule_takes_part(void);
-/* By their parent: one of the processes has died when it was its turn, and has let go of what it
- * had. Whoever waits looks again. */
-void schedule_bury(unsigned thread);
+/* By one that takes part: a later thread of its process, which exists and is to join, does so from
+ * now on; until that has left. */
+void schedule_come(unsigned thread);
+void schedule_await(unsigned thread);
+/* fork(2), by one that takes part; its child does not. */
+pid_t schedule_fork(void);
+/* By their parent: one of the processes has died when it was its turn, with all its threads, and
+ * has let go of what it had. Whoever waits looks again. */
+void schedule_bury(pid_t process);
 
 /* A step of this thread, if it takes part: SCHEDULE_LOCK and so on. */
 void schedule_step(unsigned what);
 
-/* For schedule_calls.c. Waits until schedule_wake() for the same thing, or until a time: true. */
+/* For schedule_calls.c. Waits until schedule_wake() for the same thing, or until a time: true. A
+ * thing is one of its process's, but for the file locks, which are one thing for all. */
 bool schedule_wait(const void *thing, uint64_t until_ns);
 void schedule_wake(const void *thing);
-void schedule_will_wait(void);
+extern const char schedule_file_locks;
+void schedule_will_wait(const void *thing);
 uint64_t schedule_now_ns(void);
 
 /* The last changes from one thread to another, a line each, as "2 goes on, before txn/lock/taken".

@@ -41,7 +41,7 @@ static void unlock(pthread_mutex_t *mutex)
 /* Whether the time came before somebody told. */
 static bool wait_for(const pthread_cond_t *condition, pthread_mutex_t *mutex, uint64_t until_ns)
 {
-    schedule_will_wait();
+    schedule_will_wait(condition);
     unlock(mutex);
     bool timed_out = schedule_wait(condition, until_ns);
     lock(mutex);

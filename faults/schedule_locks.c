@@ -11,8 +11,6 @@
 #include "faults/io_points.h"
 #include "faults/schedule.h"
 
-static const char any_lock; /* what is waited for; its address is that of all processes */
-
 static bool would_wait(int result)
 {
     return result != 0 && (errno == EWOULDBLOCK || errno == EAGAIN || errno == EACCES);
@@ -20,8 +18,8 @@ static bool would_wait(int result)
 
 static void wait_for_locks(void)
 {
-    schedule_will_wait();
-    (void)schedule_wait(&any_lock, SCHEDULE_FOREVER);
+    schedule_will_wait(&schedule_file_locks);
+    (void)schedule_wait(&schedule_file_locks, SCHEDULE_FOREVER);
 }
 
 static int scheduled_flock(int fd, int operation)
@@ -38,7 +36,7 @@ static int scheduled_flock(int fd, int operation)
         result = faults_io_points.flock(fd, operation | LOCK_NB);
     }
     if (result == 0)
-        schedule_wake(&any_lock);
+        schedule_wake(&schedule_file_locks);
     return result;
 }
 
@@ -56,7 +54,7 @@ static int scheduled_fcntl_lock(int fd, int command, struct flock *lock)
         result = faults_io_points.fcntl_lock(fd, F_OFD_SETLK, lock);
     }
     if (result == 0)
-        schedule_wake(&any_lock);
+        schedule_wake(&schedule_file_locks);
     return result;
 }
 
@@ -65,7 +63,7 @@ static int scheduled_close(int fd)
 {
     int result = faults_io_points.close(fd);
     if (schedule_takes_part())
-        schedule_wake(&any_lock);
+        schedule_wake(&schedule_file_locks);
     return result;
 }
 

@@ -51,7 +51,7 @@ static void run(unsigned count)
     order_length = 0;
     plan.steps_max = 1000;
     plan.on_stuck = on_stuck;
-    schedule_begin(&plan, count);
+    schedule_begin(&plan, count, 0);
     for (unsigned n = 0; n < count; n++)
         assert_int_equal(pthread_create(&threads[n], NULL, run_thread, (void *)(uintptr_t)n), 0);
     schedule_go();
@@ -221,6 +221,81 @@ static void test_time_passes_where_all_wait(void **state)
     assert_string_equal(order, "cba");
 }
 
+/* ---- threads that come later, and children that take no part */
+
+static pthread_t later;
+
+/* Thread 0 calls thread 2 when it has made a step, and waits for it. */
+static void call_another(unsigned thread)
+{
+    note(thread);
+    schedule_step(SCHEDULE_OTHER);
+    if (thread == 0) {
+        assert_int_equal(pthread_create(&later, NULL, run_thread, (void *)(uintptr_t)2), 0);
+        schedule_come(2);
+        schedule_await(2);
+        assert_int_equal(pthread_join(later, NULL), 0);
+    }
+    note(thread);
+}
+
+static void run_with_later(uint64_t seed)
+{
+    pthread_t threads[2];
+    body = call_another;
+    order_length = 0;
+    plan = (struct schedule_plan){
+        .seed = seed, .depth = 3, .length = 8, .steps_max = 1000, .on_stuck = on_stuck};
+    schedule_begin(&plan, 2, 1);
+    for (uintptr_t n = 0; n < 2; n++)
+        assert_int_equal(pthread_create(&threads[n], NULL, run_thread, (void *)n), 0);
+    schedule_go();
+    for (unsigned n = 0; n < 2; n++)
+        assert_int_equal(pthread_join(threads[n], NULL), 0);
+    order[order_length] = 0;
+}
+
+static void test_a_thread_comes_later_and_is_awaited(void **state)
+{
+    (void)state;
+    bool between = false; /* the later one has gone on among the steps of thread 1 */
+    for (uint64_t seed = 0; seed < 50; seed++) {
+        run_with_later(seed);
+        const char *first_a = strchr(order, 'a'), *last_a = strrchr(order, 'a');
+        const char *first_b = strchr(order, 'b'), *last_b = strrchr(order, 'b');
+        const char *first_c = strchr(order, 'c'), *last_c = strrchr(order, 'c');
+        assert_int_equal(strlen(order), 6);
+        assert_true(first_a < first_c && last_c < last_a);
+        between |= first_b < first_c && first_c < last_b;
+    }
+    assert_true(between);
+}
+
+/* A child makes no steps: what it does does not change what its parent does. */
+static void bear(unsigned thread)
+{
+    int status;
+    pid_t child = schedule_fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        schedule_step(SCHEDULE_OTHER);
+        _exit(schedule_takes_part());
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0 && schedule_takes_part());
+    note(thread);
+}
+
+static void test_a_child_takes_no_part(void **state)
+{
+    (void)state;
+    body = bear;
+    plan = (struct schedule_plan){.seed = 1, .depth = 1, .length = 1};
+    run(2);
+    assert_int_equal(schedule_outcome()->steps, 0);
+    assert_int_equal(order_length, 2);
+}
+
 static int init(void **state)
 {
     (void)state;
@@ -234,6 +309,8 @@ int main(void)
         cmocka_unit_test(test_a_seed_says_the_order),
         cmocka_unit_test(test_who_waits_for_ever_is_told),
         cmocka_unit_test(test_time_passes_where_all_wait),
+        cmocka_unit_test(test_a_thread_comes_later_and_is_awaited),
+        cmocka_unit_test(test_a_child_takes_no_part),
     };
     return cmocka_run_group_tests(tests, init, NULL);
 }

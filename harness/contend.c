@@ -158,14 +158,29 @@ static void count_wait(struct contend *self, uint64_t wait_ns, struct mishaps be
         waits_add(&waits[WAIT_STOP], wait_ns);
 }
 
-/* Readers come first on the board, writers after the last of them. */
+/* How many of the writers that it counts got in while it waited behind one of its process. */
+static uint64_t before_own_writer(const struct contend *self, uint64_t by_writers)
+{
+    const struct board *board = self->board;
+    uint64_t until = 0;
+    for (size_t n = 0; self->beside_writer && n < board->contender_count; n++) {
+        const struct contender *other = &board->contenders[n];
+        if (!other->writes || other->process != entry(self)->process)
+            continue;
+        bool waits = atomic_load(&other->state) == CONTENDER_WAITING;
+        until = atomic_load(waits ? &board->writer_entries : &other->waited_until);
+    }
+    uint64_t before = until > self->writers_before ? until - self->writers_before : 0;
+    return before < by_writers ? before : by_writers;
+}
+
 static void count_overtaking(struct contend *self)
 {
     struct board *board = self->board;
     uint64_t generations = 0, by_writers = 0;
     for (size_t n = 0; n < board->contender_count; n++) {
         uint64_t entries = atomic_load(&board->contenders[n].entries) - self->entries_before[n];
-        if (n >= board->reader_count)
+        if (board->contenders[n].writes)
             by_writers += entries;
         else if (entries > generations)
             generations = entries;
@@ -173,20 +188,47 @@ static void count_overtaking(struct contend *self)
     if (self->writes)
         board_raise(&board->generations_max, (generations + by_writers) / (1 + by_writers));
     else
-        board_raise(&board->writers_max, by_writers);
+        board_raise(&board->writers_max, by_writers - before_own_writer(self, by_writers));
 }
 
-void contend_waits(struct contend *self)
+/* Whether two may not be inside at a time. */
+static bool clash(const struct contender *one, const struct contender *other)
+{
+    if (one->writes == other->writes)
+        return one->writes;
+    const struct contender *writer = one->writes ? one : other;
+    return one->process == other->process || !writer->readers_go_on;
+}
+
+/* Whether it counts only since a wait for other processes began. */
+static bool counts_outside(const struct contend *self, const struct contender *other)
+{
+    bool is_outside = other->process != entry(self)->process;
+    return is_outside && (self->writes || (other->writes && !clash(entry(self), other)));
+}
+
+/* Whether a writer waits for one that is inside already, and readers do not. */
+static bool goes_before(const struct contend *self, const struct contender *other)
+{
+    return self->writes && other->process != entry(self)->process && other->readers_go_on &&
+           atomic_load(&other->state) == CONTENDER_WRITING;
+}
+
+void contend_waits(struct contend *self, bool outside)
 {
     const struct board *board = self->board;
-    if (self->waits) {
-        if (self->looks_again)
-            count_overtaking(self);
-        return;
-    }
+    bool begins = !self->waits, steps_out = outside && !self->waits_outside;
     self->waits = true;
-    for (size_t n = 0; n < board->contender_count; n++)
-        self->entries_before[n] = atomic_load(&board->contenders[n].entries);
+    self->waits_outside |= outside;
+    for (size_t n = 0; n < board->contender_count; n++) {
+        const struct contender *other = &board->contenders[n];
+        if (begins || (counts_outside(self, other) && (steps_out || !outside)))
+            self->entries_before[n] = atomic_load(&other->entries) - goes_before(self, other);
+    }
+    if (begins)
+        self->writers_before = atomic_load(&board->writer_entries);
+    if (!begins && self->looks_again)
+        count_overtaking(self);
 }
 
 /* False: not inside. */
@@ -196,14 +238,16 @@ static bool enter(struct contend *self, struct visit *visit)
     enum manner manner = MANNER_WAIT;
     if (draw_below(self, DRAW_MANNER, MANNER_PERIOD) == 0)
         manner = self->turn % 2 ? MANNER_TRY : MANNER_TIMED;
+    atomic_store(&entry(self)->gives_up, manner == MANNER_TIMED);
     atomic_store(&entry(self)->state, CONTENDER_WAITING);
     struct mishaps before = mishaps_of(board);
-    self->waits = false;
+    self->waits = self->waits_outside = false;
     if (!self->is_told)
-        contend_waits(self);
+        contend_waits(self, true);
     uint64_t began_ns = clock_ns();
     int error = visit_begin(self->storage, visit, manner);
     self->inside_ns = clock_ns();
+    atomic_store(&entry(self)->waited_until, atomic_load(&board->writer_entries));
     step(self);
     if (error) {
         atomic_store(&entry(self)->state, CONTENDER_OUTSIDE);
@@ -220,6 +264,8 @@ static bool enter(struct contend *self, struct visit *visit)
             count_overtaking(self);
     }
     atomic_fetch_add(&entry(self)->entries, 1);
+    if (self->writes)
+        atomic_fetch_add(&board->writer_entries, 1);
     return true;
 }
 
@@ -245,11 +291,7 @@ static void check_alone(struct contend *self)
         bool dying = atomic_load(&other->dying);
         int state = atomic_load(&other->state);
         bool inside = state == CONTENDER_WRITING || state == CONTENDER_READING;
-        bool both_write = self->writes && state == CONTENDER_WRITING;
-        bool mine_alone = self->writes && !entry(self)->readers_go_on;
-        bool its_alone = state == CONTENDER_WRITING && !other->readers_go_on;
-        bool clashes = both_write || its_alone || (inside && mine_alone);
-        if (n == self->number || dying || !clashes)
+        if (n == self->number || dying || !inside || !clash(entry(self), other))
             continue;
         char what[64];
         snprintf(what, sizeof(what), "%s %zu is inside too",

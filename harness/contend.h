@@ -49,9 +49,14 @@ enum contender_state {
 struct contender {
     _Atomic uint64_t steps;   /* grows with whatever it gets done */
     _Atomic int state;        /* enum contender_state */
+    _Atomic bool gives_up;    /* at a time, where it waits */
     _Atomic bool dying;       /* SIGKILL is on its way: what it says of itself counts no longer */
     _Atomic uint64_t entries; /* so often it got in */
-    bool readers_go_on;       /* those of other processes, while this one writes; set before all */
+    _Atomic uint64_t waited_until; /* of a writer: board.writer_entries as its last wait ended */
+    /* Set before all begin. */
+    bool writes;
+    bool readers_go_on; /* those of other processes, while this one writes */
+    size_t process;     /* that it is a thread of; 0 where all are of one */
 };
 
 /* All waits for the lock; again by who waits; again those during which a lock holder was killed, or
@@ -87,9 +92,10 @@ struct board {
      * while a writer waited (generations of readers; for itself and for each writer before it, on
      * an average), and how many writers while a reader did. */
     _Atomic uint64_t generations_max, writers_max;
-    char what[1024]; /* the first violation */
+    _Atomic uint64_t writer_entries; /* so often a writer got in */
+    char what[1024];                 /* the first violation */
     struct waits waits[WAIT_KINDS];
-    size_t contender_count, reader_count; /* the readers come first */
+    size_t contender_count;
     struct contender contenders[CONTENDERS_MAX];
 };
 
@@ -138,13 +144,16 @@ struct contend {
     uint64_t turn;                           /* likewise; starts at 0 */
     uint64_t turns;                          /* so many and no more; 0: until the board says stop */
     uint64_t ticket;                         /* of its last commit */
-    uint64_t entries_before[CONTENDERS_MAX]; /* of all, when it began to wait */
+    uint64_t entries_before[CONTENDERS_MAX]; /* of all, when it began to wait, */
+    uint64_t writers_before;                 /* and of all writers together */
     uint64_t inside_ns;                      /* since when it is */
     bool is_told; /* when it waits, by who sees it stand still; else it takes a begin for a wait */
-    bool waits;   /* it does since, or did on its way in */
+    bool waits;   /* it does since, or did on its way in, */
+    bool waits_outside; /* for other processes */
     /* It is woken to look whether it gets in, and told so each time that it does not: what counts
      * is who got in until then, not before it came to look. Else it is woken when it is in. */
     bool looks_again;
+    bool beside_writer; /* its process, one of several, has a writer too */
     void (*at_stage)(struct contend *self, enum stage stage,
                      const struct visit *visit); /* or NULL */
     void *context;
@@ -154,8 +163,16 @@ struct contend {
  * transactions each time. */
 void contend_run(struct contend *self);
 
-/* It begins to wait, or to wait again: whoever got in since it began has overtaken it. */
-void contend_waits(struct contend *self);
+/*
+ * It begins to wait, or to wait again: whoever got in since it began has overtaken it. But threads
+ * of a process wait for each other before they wait for other processes (`outside`), and meanwhile
+ * those go on. So of other processes count,
+ *   for a writer      who got in since it waits outside;
+ *   for a reader      the same, of writers beside whom readers go on, for it waits until those
+ *                     readers have left who see less; of others, who got in since a writer of its
+ *                     own process, behind which it waits, is inside or gave up
+ */
+void contend_waits(struct contend *self, bool outside);
 
 /* Makes the stores of a transaction that is never to be committed. 0 or an error of the library. */
 int contend_store_wrongly(struct contend *self, const struct visit *visit);

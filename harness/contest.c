@@ -280,18 +280,26 @@ static void enlist(struct contest *contest, size_t n)
     *member = (struct member){.number = n, .contest = contest, .place = contest->place};
     if (contest->mixed)
         member->place.strategy = contest->mixed->at[n % contest->mixed->count];
-    contest->board->contenders[n].readers_go_on =
-        contest->processes > 1 && strategy_readers_go_on(member->place.strategy);
+}
+
+static void seat(struct contest *contest, size_t n)
+{
+    struct contender *contender = &contest->board->contenders[n];
+    contender->writes = n >= contest->readers;
+    contender->process = contest->processes > 1 ? n : 0;
+    contender->readers_go_on =
+        strategy_readers_go_on(contest->members[contender->process].place.strategy);
 }
 
 static void hold(struct affair *affair)
 {
     struct contest *contest = affair->contest;
     affair->board.contender_count = contest->readers + contest->writers;
-    affair->board.reader_count = contest->readers;
     affair->board.is_excused = contest->is_excused;
     for (size_t n = 0; n < contest->processes; n++)
         enlist(contest, n);
+    for (size_t n = 0; n < contest->board->contender_count; n++)
+        seat(contest, n);
     contest->kills_made = 0;
     if (contest->prepare)
         contest->prepare();

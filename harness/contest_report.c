@@ -49,13 +49,16 @@ static void append(struct result *result, const char *list, json_t *entry)
     json_array_append_new(json_object_get(result_metrics(result), list), entry);
 }
 
-/* Among the contenders from one number to another: of how often they got in. */
-static double fairness(const struct board *board, size_t from, size_t to)
+/* Among the contenders that write, or read: of how often they got in. */
+static double fairness(const struct board *board, bool writes)
 {
     uint64_t got[CONTENDERS_MAX];
-    for (size_t n = from; n < to; n++)
-        got[n - from] = board->contenders[n].entries;
-    return fairness_of(got, to - from);
+    size_t count = 0;
+    for (size_t n = 0; n < board->contender_count; n++) {
+        if (board->contenders[n].writes == writes)
+            got[count++] = board->contenders[n].entries;
+    }
+    return fairness_of(got, count);
 }
 
 static void append_run(struct result *result, const struct contest *contest, double seconds)
@@ -79,10 +82,8 @@ static void append_run(struct result *result, const struct contest *contest, dou
     json_object_set_new(run, "strategy", json_string(strategy_of(contest)));
     for (size_t n = 0; n < sizeof(counts) / sizeof(counts[0]); n++)
         json_object_set_new(run, counts[n].key, json_integer((json_int_t)counts[n].count));
-    json_object_set_new(run, "fairness_readers",
-                        json_real(fairness(board, 0, board->reader_count)));
-    json_object_set_new(run, "fairness_writers",
-                        json_real(fairness(board, board->reader_count, board->contender_count)));
+    json_object_set_new(run, "fairness_readers", json_real(fairness(board, false)));
+    json_object_set_new(run, "fairness_writers", json_real(fairness(board, true)));
     json_object_set_new(run, "seconds", json_real(seconds));
     if (contest->describe)
         contest->describe(contest, run);
@@ -158,9 +159,8 @@ void report_contest(struct result *result, const struct contest *contest, double
     fprintf(to, LINE, strategy_of(contest), durability_name(place->durability), place->index,
             place->quantum, place->workload->name, contest->readers, contest->writers,
             board->transactions, (double)board->transactions / seconds, board->reads,
-            (double)board->reads / seconds, fairness(board, 0, board->reader_count),
-            fairness(board, board->reader_count, board->contender_count), contest->kills_made,
-            board->violations, seconds);
+            (double)board->reads / seconds, fairness(board, false), fairness(board, true),
+            contest->kills_made, board->violations, seconds);
     fflush(to);
     if (board->violations > 0)
         fail(result, contest);

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "harness/explore_case.h"
@@ -15,10 +16,13 @@
 #include "harness/random.h"
 #include "harness/strategy.h"
 
-#define GENERATIONS_MOST 3                 /* of readers that get in before a writer that waits, */
-#define WRITERS_MOST     2                 /* and of writers before a reader */
-#define STEPS_MAX        UINT64_C(400000)  /* a run has some thousands */
-#define LIMIT_SECONDS    60u               /* for one run; it takes milliseconds */
+#define GENERATIONS_MOST 3                /* of readers that get in before a writer that waits, */
+#define WRITERS_MOST     2                /* and of writers before a reader */
+#define STEPS_MAX        UINT64_C(400000) /* a run has some thousands */
+#define LIMIT_SECONDS    60u              /* for one run; it takes milliseconds */
+#define OUTLAST_PERIOD   2                /* visits */
+#define NAP_NS           1000000
+#define NAPS_MOST        100u
 #define SEEN_MAX         ((size_t)1 << 20) /* different interleavings that are told apart */
 
 enum { HELD = 0, VIOLATED = 1 };
@@ -46,10 +50,10 @@ struct competitor {
 
 static _Thread_local struct contend *here;
 
-static void on_wait(void)
+static void on_wait(const void *thing)
 {
     if (here) /* not yet, where a process is still opening */
-        contend_waits(here);
+        contend_waits(here, thing == &schedule_file_locks);
 }
 
 /* Every thread waits for another: none of them can be ended, so the process is. */
@@ -64,9 +68,36 @@ static void on_stuck(const char *what)
     _exit(VIOLATED);
 }
 
+static bool anybody_gives_up(const struct board *board)
+{
+    for (size_t n = 0; n < board->contender_count; n++) {
+        const struct contender *one = &board->contenders[n];
+        if (atomic_load(&one->gives_up) && atomic_load(&one->state) == CONTENDER_WAITING)
+            return true;
+    }
+    return false;
+}
+
+/* Now and then, whoever waits with a time-out does so in vain. Each nap lets everybody go on. */
+static void outlast(const struct contend *self)
+{
+    const struct timespec nap = {.tv_nsec = NAP_NS};
+    unsigned naps = 0;
+    while (self->turn % OUTLAST_PERIOD == 1 && anybody_gives_up(self->board) && naps++ < NAPS_MOST)
+        (void)nanosleep(&nap, NULL);
+    if (naps > NAPS_MOST)
+        board_violate(self->board, "a begin with a time-out of 1 ms waits for more than %u ms",
+                      NAPS_MOST);
+}
+
 static void at_stage(struct contend *self, enum stage stage, const struct visit *visit)
 {
-    (void)self, (void)visit;
+    const struct explore_run *run = self->context;
+    (void)visit;
+    if (stage == STAGE_INSIDE && run->inside)
+        run->inside();
+    if (stage == STAGE_INSIDE)
+        outlast(self);
     schedule_step(SCHEDULE_OTHER + stage);
 }
 
@@ -78,23 +109,46 @@ struct workload_place explore_place(const struct exploration *what, unsigned num
     return place;
 }
 
+unsigned explore_first_count(const struct exploration *what)
+{
+    return (unsigned)(what->readers + what->writers);
+}
+
+unsigned explore_count(const struct exploration *what)
+{
+    return explore_first_count(what) * (unsigned)(what->processes ? what->threads : 1);
+}
+
+unsigned explore_process(const struct exploration *what, unsigned number)
+{
+    return what->processes ? number % explore_first_count(what) : 0;
+}
+
+static bool is_writer(const struct exploration *what, unsigned number)
+{
+    return number >= what->readers && number < explore_first_count(what);
+}
+
 void explore_compete(const struct explore_run *run, unsigned number, tmf_storage *storage,
                      struct oracle *oracle)
 {
     static _Thread_local struct workload_place place;
     static _Thread_local struct contend self;
-    place = explore_place(run->what, number);
+    place = explore_place(run->what, explore_process(run->what, number));
     self = (struct contend){
         .board = run->board,
         .place = &place,
         .storage = storage,
         .oracle = oracle,
         .number = number,
-        .writes = number >= run->what->readers,
+        .writes = is_writer(run->what, number),
         .turns = run->what->visits,
         .is_told = true,
         .looks_again = run->what->processes,
+        .beside_writer = run->what->processes && number >= explore_first_count(run->what) &&
+                         is_writer(run->what, explore_process(run->what, number)),
         .at_stage = at_stage,
+        .context = (void *)(uintptr_t)run, /* which nobody changes */
     };
     here = &self;
     contend_run(&self);
@@ -110,23 +164,19 @@ static void *compete(void *context)
     return NULL;
 }
 
-static unsigned thread_count(void)
-{
-    return (unsigned)(job.what->readers + job.what->writers);
-}
-
 static void compete_all(tmf_storage *storage)
 {
     static struct competitor all[SCHEDULE_THREADS_MAX];
-    schedule_begin(&job.plan, thread_count());
-    for (unsigned n = 0; n < thread_count(); n++) {
+    unsigned count = explore_count(job.what);
+    schedule_begin(&job.plan, count, 0);
+    for (unsigned n = 0; n < count; n++) {
         all[n] = (struct competitor){n, storage,
                                      oracle_new(job.what->place.workload, job.what->place.seed), 0};
         if (!all[n].oracle || pthread_create(&all[n].thread, NULL, compete, &all[n]) != 0)
             on_stuck("a thread does not start");
     }
     schedule_go();
-    for (unsigned n = 0; n < thread_count(); n++) {
+    for (unsigned n = 0; n < count; n++) {
         (void)pthread_join(all[n].thread, NULL);
         oracle_free(all[n].oracle);
     }
@@ -202,16 +252,25 @@ static void count_run(void)
     job.seen[at] = outcome->hash;
 }
 
+static void clear_board(void)
+{
+    struct board *board = job.board;
+    memset(board, 0, sizeof(*board));
+    board->contender_count = explore_count(job.what);
+    for (unsigned n = 0; n < board->contender_count; n++) {
+        struct contender *one = &board->contenders[n];
+        unsigned process = explore_process(job.what, n);
+        one->writes = is_writer(job.what, n);
+        one->readers_go_on = strategy_readers_go_on(explore_place(job.what, process).strategy);
+        one->process = process;
+    }
+}
+
 /* An enum status of the child, or an errno. */
 static int run_one(void)
 {
     tmf_storage *storage = NULL;
-    memset(job.board, 0, sizeof(*job.board));
-    job.board->contender_count = thread_count();
-    job.board->reader_count = job.what->readers;
-    for (unsigned n = 0; n < thread_count(); n++)
-        job.board->contenders[n].readers_go_on =
-            job.what->processes && strategy_readers_go_on(explore_place(job.what, n).strategy);
+    clear_board();
     job.plan.steps_max = STEPS_MAX;
     job.plan.on_wait = on_wait;
     job.plan.on_stuck = on_stuck;
@@ -221,7 +280,7 @@ static int run_one(void)
     if (!error)
         error = scratch_copy(job.fresh, job.folder);
     if (!error && job.what->processes)
-        explore_processes(&(struct explore_run){job.what, &job.plan, job.board, job.path});
+        explore_processes(job.what, &job.plan, job.board, job.path);
     if (!error && job.board->violations == 0)
         error = workload_open(&job.what->place, job.path, &storage);
     if (error)

@@ -13,12 +13,15 @@
  *   threads:STRATEGY:INDEX:QUANTUM:WORKLOAD:seed=S:txns=VISITS[:durability=D]:readers=R:writers=W
  *       :schedule=SEED:depth=D:length=L   by seed, or
  *       :choices=N.C,N.C...               by choice: decision N is C, all others are 0
+ *       [:threads=K]                      of processes: each has K threads, in place of one
  *       [:dies=STEP]                      of processes: who makes that step dies by SIGKILL
  *       [:mixed=STRATEGY,STRATEGY...]     of processes: they take these in turn, on one storage
  *       [:mutant=M]
  *
  * "procs:" in place of "threads:" says that each reader and writer is a process, which opens the
- * storage and closes it; explore_procs.c.
+ * storage and closes it; what more threads it has read; explore_procs.c. Contender n is thread n of
+ * the schedule: the first threads of the processes, of those that read before those that write;
+ * then the second threads of all, in the same order; and so on.
  *
  * All runs of a campaign are made in one child; one that dies takes the rest of it along.
  */
@@ -38,9 +41,9 @@ struct exploration {
     struct workload_place place;
     uint64_t visits; /* of each contender */
     uint64_t readers, writers;
-    bool processes;     /* that they are, and no threads of one */
+    bool processes;     /* that they are, and no threads of one, */
+    uint64_t threads;   /* with so many threads each */
     struct names mixed; /* of processes: the strategies that they take in turn; none: place's */
-    uint64_t dies_at;   /* of processes: the step that one dies at; 0: nobody does */
     bool deaths;        /* by seeds: in every other run one dies, at a step that the seed draws */
     uint64_t schedule;  /* the first seed */
     uint64_t schedules; /* so many; of all interleavings, at most so many */
@@ -76,19 +79,27 @@ int explore_replay(const struct arguments *arguments, const char *text); /* enum
 
 struct explore_run {
     const struct exploration *what;
-    const struct schedule_plan *plan;
-    struct board *board; /* shared with the processes */
-    const char *path;    /* of the storage */
+    struct board *board;
+    const char *path; /* of the storage */
+    /* By a contender that has got in; or NULL. */
+    void (*inside)(void);
 };
 
-/* Where contender `number` is, with its strategy. */
+/* Where process `number` is, with its strategy. */
 struct workload_place explore_place(const struct exploration *what, unsigned number);
+
+/* How many processes, or threads, there are at first; and all contenders. */
+unsigned explore_first_count(const struct exploration *what);
+unsigned explore_count(const struct exploration *what);
+/* The process that contender `number` is of. */
+unsigned explore_process(const struct exploration *what, unsigned number);
 
 /* What contender `number` does once it has its turn. */
 void explore_compete(const struct explore_run *run, unsigned number, tmf_storage *storage,
                      struct oracle *oracle);
 
-/* Lets processes compete. Violations are noted on the board. */
-void explore_processes(const struct explore_run *run);
+/* Lets processes compete. Violations are noted on the board, which they share. */
+void explore_processes(const struct exploration *what, const struct schedule_plan *plan,
+                       struct board *board, const char *path);
 
 #endif

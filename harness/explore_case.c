@@ -44,6 +44,8 @@ bool explore_case_format(const struct exploration *what, const struct schedule_p
     else
         append(to, ":schedule=%" PRIu64 ":depth=%u:length=%" PRIu64, plan->seed, plan->depth,
                plan->length);
+    if (what->threads > 1)
+        append(to, ":threads=%" PRIu64, what->threads);
     if (plan->dies_at)
         append(to, ":dies=%" PRIu64, plan->dies_at);
     for (size_t n = 0; n < what->mixed.count; n++)
@@ -111,16 +113,26 @@ static bool parse_mixed(char *text, struct names *mixed)
     return true;
 }
 
-/* Cuts it off. */
-static bool parse_death(char *text, uint64_t *step)
+/* Of the text that ends so, cuts it off; where it does not, the number stays. */
+static bool parse_number(char *text, const char *key, uint64_t *number)
 {
     int length = 0;
-    char *death = strstr(text, ":dies=");
-    *step = 0;
-    if (!death)
+    char *end = strstr(text, key);
+    if (!end)
         return true;
-    *death++ = 0;
-    return sscanf(death, "dies=%" SCNu64 "%n", step, &length) == 1 && death[length] == 0;
+    *end = 0;
+    end += strlen(key);
+    return sscanf(end, "%" SCNu64 "%n", number, &length) == 1 && end[length] == 0;
+}
+
+static bool parse_crowd(const char *text, struct exploration *what, int *length)
+{
+    uint64_t most = SCHEDULE_THREADS_MAX;
+    return sscanf(text, ":readers=%" SCNu64 ":writers=%" SCNu64 ":%n", &what->readers,
+                  &what->writers, length) == 2 &&
+           *length > 0 && what->readers <= most && what->writers <= most && what->threads > 0 &&
+           what->threads <= most && what->readers + what->writers > 0 &&
+           (what->readers + what->writers) * what->threads <= most;
 }
 
 static bool parse_life(const char *text, struct exploration *what)
@@ -140,20 +152,16 @@ bool explore_case_parse(const char *text, struct exploration *what, struct sched
 {
     char copy[EXPLORE_TEXT_MAX];
     int length = 0;
-    uint64_t dies_at;
-    *what = (struct exploration){.mutant = NULL};
+    uint64_t dies_at = 0;
+    *what = (struct exploration){.threads = 1};
     if (!explore_is_case(text) ||
         (size_t)snprintf(copy, sizeof(copy), "%s", strchr(text, ':')) >= sizeof(copy) ||
         !parse_mutant(copy, what) || !parse_mixed(copy, &what->mixed) ||
-        !parse_death(copy, &dies_at))
+        !parse_number(copy, ":dies=", &dies_at) || !parse_number(copy, ":threads=", &what->threads))
         return false;
     what->processes = strncmp(text, "procs", strlen("procs")) == 0;
     char *readers = strstr(copy, ":readers=");
-    if (!readers ||
-        sscanf(readers, ":readers=%" SCNu64 ":writers=%" SCNu64 ":%n", &what->readers,
-               &what->writers, &length) != 2 ||
-        length == 0 || what->readers > SCHEDULE_THREADS_MAX ||
-        what->writers > SCHEDULE_THREADS_MAX - what->readers || what->readers + what->writers == 0)
+    if (!readers || !parse_crowd(readers, what, &length))
         return false;
     *readers = 0;
     const char *rest = readers + length;
@@ -162,5 +170,6 @@ bool explore_case_parse(const char *text, struct exploration *what, struct sched
                   (by_choice ? parse_choices(rest + strlen("choices="), plan, choices)
                              : parse_seed(rest, plan));
     plan->dies_at = dies_at;
-    return parsed && (what->processes || (dies_at == 0 && what->mixed.count == 0));
+    bool of_processes = dies_at > 0 || what->mixed.count > 0 || what->threads > 1;
+    return parsed && (what->processes || !of_processes);
 }

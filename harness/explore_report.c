@@ -66,6 +66,7 @@ static void append(struct result *result, const struct exploration *what,
     } counts[] = {
         {"readers", what->readers},
         {"writers", what->writers},
+        {"threads", what->threads},
         {"visits", what->visits},
         {"schedules", out->runs},
         {"interleavings", out->interleavings},
@@ -122,9 +123,9 @@ static bool pick(const struct arguments *arguments, size_t n, struct exploration
 int schedules_run(const struct arguments *arguments, struct exploration *what)
 {
     struct scratch scratch;
-    if (what->readers + what->writers > SCHEDULE_THREADS_MAX)
-        return command_fail(arguments, STATUS_USAGE, "a schedule has %u %s at most",
-                            SCHEDULE_THREADS_MAX, what->processes ? "processes" : "threads");
+    if (what->readers + what->writers > SCHEDULE_THREADS_MAX / what->threads)
+        return command_fail(arguments, STATUS_USAGE, "a schedule has %u threads at most",
+                            SCHEDULE_THREADS_MAX);
     if (arguments->time_seconds > 0)
         return command_fail(arguments, STATUS_USAGE,
                             "a schedule knows no time: --schedules says how many there are");

@@ -14,7 +14,8 @@
 struct process {
     const struct led *led;
     unsigned number;
-    pid_t pid; /* 0: it has ended */
+    pid_t pid;
+    bool has_ended;
 };
 
 static int live(void *context)
@@ -29,7 +30,7 @@ static int live(void *context)
 static struct process *find(struct process *all, unsigned count, pid_t pid)
 {
     for (unsigned n = 0; n < count; n++) {
-        if (all[n].pid == pid)
+        if (all[n].pid == pid && !all[n].has_ended)
             return &all[n];
     }
     return NULL;
@@ -38,7 +39,7 @@ static struct process *find(struct process *all, unsigned count, pid_t pid)
 static void kill_all(const struct process *all, unsigned count)
 {
     for (unsigned n = 0; n < count; n++) {
-        if (all[n].pid)
+        if (!all[n].has_ended)
             kill(all[n].pid, SIGKILL);
     }
 }
@@ -55,7 +56,7 @@ static bool bury(const struct process *dead, int status, struct difference *what
     if (end.signal == SIGKILL && led->plan->dies_at) {
         if (led->died)
             led->died(led->context, dead->number);
-        schedule_bury(dead->number);
+        schedule_bury(dead->pid);
         return true;
     }
     child_explain(&end, how, sizeof(how));
@@ -73,7 +74,7 @@ static bool see_to(struct process *all, unsigned count, struct difference *what)
             return differs(what, "waiting for processes failed: %s", strerror(errno));
         if (!ended)
             continue;
-        ended->pid = 0;
+        ended->has_ended = true;
         left--;
         if (goes_on && !bury(ended, status, what)) {
             goes_on = false;
@@ -88,7 +89,7 @@ bool led_run(const struct led *led, struct difference *what)
     static struct process all[SCHEDULE_THREADS_MAX];
     unsigned started = 0;
     int error = 0;
-    schedule_begin(led->plan, led->count);
+    schedule_begin(led->plan, led->count, led->later);
     for (; started < led->count && !error; started += !error) {
         all[started] = (struct process){.led = led, .number = started};
         error = child_start(live, &all[started], LIMIT_SECONDS, &all[started].pid);

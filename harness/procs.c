@@ -26,7 +26,7 @@ static struct trouble_goals goals;
 static double patience_seconds;
 static bool is_mixed, calls_fail;
 static struct exploration schedules = {
-    .visits = 3, .depth = 3, .preemptions = 1, .processes = true, .deaths = true};
+    .visits = 3, .depth = 3, .preemptions = 1, .processes = true, .threads = 1, .deaths = true};
 static bool is_scheduled;
 
 enum {
@@ -37,7 +37,8 @@ enum {
     KEY_STOPS,
     KEY_PATIENCE,
     KEY_MIXED,
-    KEY_FAULTS
+    KEY_FAULTS,
+    KEY_THREADS
 };
 static const struct argp_option options[] = {
     {"processes", KEY_PROCESSES, "NUMBER", 0, "that contend, from 2 to 256 (8; under a schedule 3)",
@@ -51,6 +52,8 @@ static const struct argp_option options[] = {
     {"transactions", KEY_TRANSACTIONS, "NUMBER", 0,
      "end after so many and all kills (1000 without --time)", 0},
     SCHEDULE_OPTIONS,
+    {"threads", KEY_THREADS, "NUMBER", 0,
+     "of each process under a schedule, all but a writer's first read (1)", 1},
     {0},
 };
 
@@ -77,6 +80,9 @@ static bool take(int key, const char *value)
         return is_mixed = true;
     case KEY_FAULTS:
         return calls_fail = true;
+    case KEY_THREADS:
+        is_scheduled = true;
+        return parse_count(value, 1, SCHEDULE_THREADS_MAX, &schedules.threads);
     case KEY_TRANSACTIONS:
         return parse_count(value, 1, UINT64_MAX, &transactions);
     default:

@@ -43,6 +43,11 @@ tmf(2 "knows no time" procs --schedule 1 --time 7)
 tmf(2 "leave it out of --mixed" procs --schedule 1 --mixed --strategy control)
 set(case procs:undo-fsync:bins:32:bank:seed=1:txns=1:readers=1:writers=1:schedule=1:depth=3:length=9)
 tmf(2 "no case" replay ${case}:mixed=undo-fsync,sleepwalker)
+tmf(2 "no case" replay ${case}:threads=33) # twice as many are more than there can be
+tmf(2 "no case" replay ${case}:threads=0)
+string(REPLACE procs: threads: case ${case})
+tmf(2 "no case" replay ${case}:threads=2)
+tmf(2 "64 threads at most" procs --schedule 1 --processes 9 --threads 8)
 
 # A writer waits for a generation of readers after each writer before it; a reader for one writer.
 schedules(--schedules ${SCHEDULES} --depth 8 --visits 6 --readers 2 --writers 3
@@ -90,12 +95,13 @@ endfunction()
 
 set(threads threads --readers 2 --writers 2 --workload bank)
 found(reader-count "is inside too" ${threads} --schedules 20)
+found(time-out-ignored "waits for more than" ${threads} --schedules 20)
 found(entering-unseen "." ${threads} --schedules 200)
 found(leaving-untold "all threads wait for each other" ${threads} --schedules 50)
 found(leaving-untold "all threads wait for each other" ${threads} --exhaustive --schedules 200 --visits 1)
 
 # Processes, of which one dies in every other run.
-tmf(2 "64 processes at most" procs --schedule 1 --processes 65)
+tmf(2 "64 threads at most" procs --schedule 1 --processes 65)
 function(procs)
   tmf(0 "interleavings" procs ${ARGN} --dir ${DIR} --json ${DIR}/schedules.json)
   file(READ ${DIR}/schedules.json json)
@@ -111,6 +117,15 @@ procs(--schedules ${half} --processes 12 --strategy undo-fsync --workload border
 within(writers_max 0 2)
 procs(--mixed --strategy redo-segv,redo-scan --schedules ${half} --processes 6 --workload border)
 within(writers_max 0 2)
+# With more than one thread each, also beside a writer: as many writers go before a reader as ever.
+foreach(threads IN ITEMS 2 4)
+  procs(--schedules ${half} --processes 5 --readers 0.4 --threads ${threads} --depth 6
+    --strategy undo-fsync,redo-segv --workload border)
+  within(threads ${threads} ${threads})
+  within(generations_max 0 3)
+  within(writers_max 0 2)
+endforeach()
+
 set(procs procs --processes 4 --visits 6 --workload border --schedules 60)
 found(missed-checkpoint-ignored "wrong content|another transaction"
   ${procs} --mixed --strategy redo-segv,undo-fsync)
@@ -118,9 +133,17 @@ if(NOT case MATCHES ":mixed=redo-segv,undo-fsync")
   message(SEND_ERROR "the case does not say what is mixed: ${case}")
 endif()
 found(gate-not-passed "generations of readers" ${procs} --strategy undo-fsync)
+found(readers-never-drain "generations of readers" ${procs} --threads 2 --strategy undo-fsync)
+found(newcomer-sees-old "another transaction" ${procs} --threads 2 --strategy redo-segv)
+found(waiting-threads-forgotten "a reader waited for [0-9]+ writers" procs --processes 5 --readers 0.4 --threads 4
+  --visits 5 --depth 6 --workload border --schedules 100 --strategy undo-fsync)
+found(lock-inherited "all threads wait for each other" ${procs} --strategy undo-fsync)
+if(NOT case MATCHES ":dies=")
+  message(SEND_ERROR "a child must outlive its parent: ${case}")
+endif()
 found(dead-holder-missed "." ${procs} --strategy undo-fsync)
 found(recovery-waits-in-turn "a reader waited for [0-9]+ writers"
-  procs --processes 12 --workload border --schedules 60 --strategy undo-fsync)
+  procs --processes 12 --workload border --schedules 150 --strategy undo-fsync)
 found(missed-checkpoint-ignored "wrong content|another transaction" ${procs} --strategy redo-segv)
 
 file(REMOVE_RECURSE ${DIR})

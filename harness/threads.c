@@ -18,7 +18,7 @@ static uint64_t writers = 2;
 static uint64_t transactions;
 static double patience_seconds;
 
-static struct exploration schedules = {.visits = 3, .depth = 3, .preemptions = 2};
+static struct exploration schedules = {.threads = 1, .visits = 3, .depth = 3, .preemptions = 2};
 static bool is_scheduled;
 
 enum { KEY_READERS = 0x200, KEY_WRITERS, KEY_TRANSACTIONS, KEY_PATIENCE };

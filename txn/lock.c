@@ -11,8 +11,10 @@
  *   last leaves,                    reads       ╱          ╲  writes
  *   writer ends                                ▼            ▼
  *        │            ┌── joins ──▶ READING (readers > 0)  WRITING
- *        │            └── leaves ◀──── │                    │
- *        └─────────────────────────────┴────────────────────┘
+ *        │            └── leaves ◀──── │  │  ▲              │
+ *        ├─────────────────────────────┴──│──│──────────────┘
+ *        │                 is handed on   ▼  │ the next one joins, or enters if it is stale
+ *        └──────────── all give up ◀──── HANDED
  *
  * A thread that may not enter waits, and a begin that would not wait is told EBUSY:
  *
@@ -21,13 +23,21 @@
  *   waits behind a writer   a reader, in READING, while a writer waits
  *   waits for the drain     a reader, in READING, where the generation inside is stale, or wanted
  *                           outside; the last that leaves lets it in
- *   is admitted             a reader that waits as a writer ends goes before the writers that wait,
- *                           and before a reader that comes later
+ *   is admitted             a reader that waits as a writer ends; as the last reader leaves, where
+ *                           no writer waits; as another is done with ENTERING, unless that was
+ *                           admitted and a writer waits. It goes before the writers that wait and
+ *                           all who come later, and what is wanted outside is no matter to it
+ *   is handed on            what the last reader has among processes, to those who are admitted,
+ *                           where it is not wanted outside: that saves both a call
  *   is next                 writers that wait get in as they came
  *   gives up                at its deadline; whoever waited behind it is woken
  *
  * So a writer waits for each writer before it and one generation of readers after each; a reader,
- * for the writer that is inside. (Among processes, turnstile and gate see to that.)
+ * for the writer that is inside. Among processes, turnstile, gates and rooms see to that: who is
+ * admitted as nobody is inside stays in a room until one has entered or all have given up. No
+ * writer of this process goes before them, for it might wait for one that waits for the room. But a
+ * reader that waits behind a writer of its process waits as long as that does, and so for all of
+ * other processes that go before it.
  *
  * Readers that read briefly would hinder each other more than they help, were they put to sleep and
  * woken: a flock takes less. So the mutex spins before it sleeps, and a reader looks for a moment
@@ -57,9 +67,12 @@
 
 /* ---- processes */
 
+/* Who is admitted stays in a room, and so goes before writers of other processes as well. */
 static void leave_processes(struct tmf_lock *lock, bool exclusive)
 {
     TMF_POINT("txn/lock/leave");
+    if (lock->admitted > 0)
+        tmf_process_stay_in_room(&lock->process, &lock->room);
     if (!exclusive)
         tmf_process_unshare(&lock->process);
     if (exclusive && lock->writers_alone)
@@ -79,17 +92,22 @@ static int take_write(struct tmf_lock *lock, uint64_t deadline)
     return error;
 }
 
-static int enter_processes(struct tmf_lock *lock, bool exclusive, uint64_t deadline)
+static int take_read(struct tmf_lock *lock, uint64_t deadline)
 {
-    int error =
-        exclusive ? take_write(lock, deadline) : tmf_process_share(&lock->process, deadline);
-    if (error)
-        return error;
+    if (lock->handed)
+        return 0;
+    return tmf_process_share_together(&lock->process, deadline, &lock->room);
+}
+
+/* Whether it has the locks, which an error of `entered` does not give back. */
+static bool enter_processes(struct tmf_lock *lock, bool exclusive, uint64_t deadline, int *error)
+{
+    *error = exclusive ? take_write(lock, deadline) : take_read(lock, deadline);
+    if (*error)
+        return false;
     TMF_POINT("txn/lock/taken");
-    error = lock->hooks->entered(lock->context, exclusive, deadline);
-    if (error && !TMF_MUTANT("lock-kept-after-error"))
-        leave_processes(lock, exclusive);
-    return error;
+    *error = lock->hooks->entered(lock->context, exclusive, deadline);
+    return true;
 }
 
 /* ---- threads */
@@ -110,8 +128,11 @@ static int init_mutex(pthread_mutex_t *mutex)
 int tmf_lock_init(struct tmf_lock *lock, struct tmf_process_lock process, bool writers_alone,
                   const struct tmf_lock_hooks *hooks, void *context)
 {
-    *lock = (struct tmf_lock){
-        .process = process, .writers_alone = writers_alone, .hooks = hooks, .context = context};
+    *lock = (struct tmf_lock){.process = process,
+                              .writers_alone = writers_alone,
+                              .hooks = hooks,
+                              .context = context,
+                              .room = TMF_NO_ROOM};
     lock->last_writer = &lock->first_writer;
     int error = pthread_condattr_init(&lock->monotonic);
     if (error)
@@ -189,11 +210,9 @@ static int wait_until(struct tmf_lock *lock, pthread_cond_t *may_enter, uint64_t
     return pthread_cond_timedwait(may_enter, &lock->mutex, &until);
 }
 
-/* Whether a writer of another process waits for the readers of this one to leave. */
 static bool is_wanted_outside(const struct tmf_lock *lock)
 {
-    return lock->readers > 0 && !TMF_MUTANT("readers-never-drain") &&
-           tmf_process_is_wanted(&lock->process);
+    return !TMF_MUTANT("readers-never-drain") && tmf_process_is_wanted(&lock->process);
 }
 
 static bool reader_must_wait(struct tmf_lock *lock, bool admitted)
@@ -205,7 +224,8 @@ static bool reader_must_wait(struct tmf_lock *lock, bool admitted)
     if (lock->readers > 0 && lock->hooks->is_stale(lock->context) &&
         !TMF_MUTANT("newcomer-sees-old"))
         return true;
-    return is_wanted_outside(lock);
+    bool has_main = lock->readers > 0 || lock->handed;
+    return has_main && (!admitted || TMF_MUTANT("admitted-drain")) && is_wanted_outside(lock);
 }
 
 static void spin_once(void)
@@ -311,15 +331,43 @@ static void wake(struct tmf_lock *lock)
         (void)pthread_cond_broadcast(&lock->first_writer->may_enter);
 }
 
-/* With the mutex held and nobody inside: takes the locks among processes, without the mutex. */
-static int enter(struct tmf_lock *lock, bool exclusive, uint64_t deadline)
+/* Whoever waits to read goes before whoever comes later. */
+static void admit(struct tmf_lock *lock)
 {
+    lock->era++;
+    lock->admitted = lock->waiting_readers;
+}
+
+/*
+ * With the mutex held and nobody inside: takes the locks among processes, without the mutex. Who
+ * came to read meanwhile is of the same generation, or enters next; but not where a writer waits
+ * already for those who are admitted: it would wait without end.
+ */
+static int enter(struct tmf_lock *lock, bool exclusive, bool was_admitted, uint64_t deadline)
+{
+    int error;
     lock->entering = true;
     (void)pthread_mutex_unlock(&lock->mutex);
-    int error = enter_processes(lock, exclusive, deadline);
+    bool taken = enter_processes(lock, exclusive, deadline, &error);
     (void)pthread_mutex_lock(&lock->mutex);
-    lock->entering = false;
+    lock->entering = lock->handed = false;
+    bool admits = exclusive ? error != 0
+                            : !was_admitted || !lock->first_writer || TMF_MUTANT("admitted-admit");
+    if (admits && !TMF_MUTANT("companions-not-admitted"))
+        admit(lock);
+    if (error && taken && !TMF_MUTANT("lock-kept-after-error"))
+        leave_processes(lock, exclusive);
     return error;
+}
+
+/* All who were to enter first have, or have given up. */
+static void end_admission(struct tmf_lock *lock)
+{
+    if (!TMF_MUTANT("empty-room-kept"))
+        tmf_process_leave_room(&lock->process, &lock->room);
+    if (lock->handed)
+        leave_processes(lock, false);
+    lock->handed = false;
 }
 
 static int join(struct tmf_lock *lock, struct tmf_lock_holder **out)
@@ -331,28 +379,32 @@ static int join(struct tmf_lock *lock, struct tmf_lock_holder **out)
         return ENOMEM;
     }
     lock->readers += !TMF_MUTANT("reader-not-counted");
+    lock->handed = false;
     link_holder(lock, holder);
     *out = holder;
     return 0;
 }
 
-/* Where the process keeps its locks nobody else can have written. */
+/* Where the process keeps its locks, or main is handed on, nobody else was alone meanwhile. */
 static bool has_to_enter(const struct tmf_lock *lock)
 {
-    return !lock->process.is_exclusive || lock->hooks->is_stale(lock->context);
+    return !(lock->process.is_exclusive || lock->handed) || lock->hooks->is_stale(lock->context);
 }
 
 int tmf_lock_shared(struct tmf_lock *lock, uint64_t deadline, struct tmf_lock_holder **out)
 {
     (void)pthread_mutex_lock(&lock->mutex);
     int error = holds(lock, pthread_self()) ? EDEADLK : 0;
+    unsigned era = lock->era;
     if (!error && reader_must_wait(lock, false))
         error = wait_to_read(lock, deadline);
     bool is_first = lock->readers == 0;
     if (!error && is_first && has_to_enter(lock))
-        error = enter(lock, false, deadline);
+        error = enter(lock, false, lock->era != era, deadline);
     if (!error)
         error = join(lock, out);
+    if (lock->admitted == 0 && !lock->entering)
+        end_admission(lock);
     if (error || is_first)
         wake(lock);
     (void)pthread_mutex_unlock(&lock->mutex);
@@ -364,7 +416,7 @@ int tmf_lock_exclusive(struct tmf_lock *lock, uint64_t deadline, struct tmf_lock
     (void)pthread_mutex_lock(&lock->mutex);
     int error = holds(lock, pthread_self()) ? EDEADLK : wait_to_write(lock, deadline);
     if (!error)
-        error = enter(lock, true, deadline);
+        error = enter(lock, true, false, deadline);
     if (!error) {
         lock->writing = true;
         link_holder(lock, holder);
@@ -372,6 +424,13 @@ int tmf_lock_exclusive(struct tmf_lock *lock, uint64_t deadline, struct tmf_lock
     wake(lock);
     (void)pthread_mutex_unlock(&lock->mutex);
     return error;
+}
+
+/* To readers that are about to enter, which saves both a call; not where a writer waits for it. */
+static bool may_hand_on(const struct tmf_lock *lock)
+{
+    return lock->admitted > 0 && !lock->process.is_exclusive &&
+           (!is_wanted_outside(lock) || TMF_MUTANT("handed-though-wanted"));
 }
 
 void tmf_lock_release(struct tmf_lock *lock, struct tmf_lock_holder *holder)
@@ -384,13 +443,12 @@ void tmf_lock_release(struct tmf_lock *lock, struct tmf_lock_holder *holder)
         lock->free_holders = holder;
     }
     bool last = was_writing || --lock->readers == TMF_MUTANT("last-but-one-unlocks");
-    if (was_writing || (last && !lock->process.is_exclusive))
+    lock->writing = false;
+    if (was_writing || (last && !lock->first_writer && !TMF_MUTANT("drained-not-admitted")))
+        admit(lock);
+    lock->handed = last && !was_writing && may_hand_on(lock);
+    if (was_writing || (last && !lock->handed && !lock->process.is_exclusive))
         leave_processes(lock, was_writing);
-    if (was_writing) {
-        lock->writing = false;
-        lock->era++;
-        lock->admitted = lock->waiting_readers;
-    }
     if (last && !TMF_MUTANT("waiter-not-woken") && (was_writing || !TMF_MUTANT("leaving-untold")))
         wake(lock);
     (void)pthread_mutex_unlock(&lock->mutex);

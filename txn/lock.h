@@ -5,7 +5,8 @@
  * Threads. The states are in lock.c.
  *
  *  - a waiting writer stops new readers; when a writer ends, the readers that waited by then go
- *    first (`admitted`), and writers go in turn: nobody starves
+ *    first (`admitted`), also before writers of other processes that come later; and writers go in
+ *    turn: nobody starves
  *  - a generation of readers that overlap each other without end would keep the flock for ever; so
  *    each newcomer looks at the notice (process_lock.h), and if a writer of another process waits,
  *    it lets the generation drain first
@@ -16,9 +17,9 @@
  *    commit returned sees it
  *
  * Processes. The first thread that enters takes the locks of process_lock.h, the last one gives
- * them back; readers do neither where the process keeps its locks (TMF_EXCLUSIVE): nobody else can
- * have written. Lock order: thread mutex < those. No lock of ours is held while user code runs, but
- * for the writer and main locks.
+ * them back, or hands them on to readers that wait to enter; readers do neither where the process
+ * keeps its locks (TMF_EXCLUSIVE): nobody else can have written. Lock order: thread mutex < those.
+ * No lock of ours is held while user code runs, but for the writer and main locks.
  *
  * What the process-level hook (`entered`) does under the fresh lock - looking at the log,
  * recovery, catching up - runs while no other thread of this process is inside.
@@ -57,8 +58,10 @@ struct tmf_lock {
     const struct tmf_lock_hooks *hooks;
     void *context; /* of the hooks */
     unsigned readers, waiting_readers;
-    unsigned admitted; /* of waiting_readers: who wait since before the last writer ended */
-    unsigned era;      /* writers that have ended */
+    unsigned admitted; /* of waiting_readers: who go first, before whoever comes later */
+    unsigned era;      /* so often they were told so */
+    int room;          /* of process_lock.h, where they wait among processes; or TMF_NO_ROOM */
+    bool handed;       /* to them, who are to enter: main is shared still, and nobody is inside */
     bool writing;
     _Atomic bool entering;                               /* is looked at without the mutex */
     struct tmf_lock_waiter *first_writer, **last_writer; /* that waits, in turn */

@@ -8,8 +8,9 @@
  * under the fresh lock; recovery by whoever comes next; a reader that becomes a writer for it and
  * goes back; the two logs, with a step for every page; checkpoints; private copies of pages that
  * stay from one begin to the next, and the turn of the log by which they are known to be old.
- * What is left out: threads (`tmf threads --schedule` runs the code itself for these), the medium,
- * poison, growth, waits that end early. A record of the redo log is whole or not there. Turnstile
+ * THREADS: a process may have another thread that waits to read, for which it stays in a room.
+ * What is left out: threads otherwise (`tmf threads --schedule` and `tmf procs --threads` run the code itself for
+ * these), the medium, poison, growth, waits that end early. A record of the redo log is whole or not there. Turnstile
  * and gate are given back in the step that takes what they lead to: later would only delay others.
  *
  * The storage has two pages, and a transaction writes its number to both, so content of two
@@ -34,7 +35,8 @@
  * CROSSED_LOCKS. A reader that has recovered goes from LOCK_EX to LOCK_SH by way of nothing (flaw
  * D26). Two things make up for that, each by itself: it still has `writer`, so nobody can have
  * written, and it looks at the log again. Without both, NO_SECOND_LOOK and EARLY_UNWRITE, it is an
- * error.
+ * error. With OWN_WRITER_FIRST a process writes while it is in a room for its readers, and may wait
+ * for a writer that waits for the room.
  */
 
 #ifndef PROCESSES
@@ -207,6 +209,44 @@ inline go_alone()
     holds(two_go_before, (overtaken_twice & (room[0] | room[1])) == 0)
     overtaken_twice = overtaken & (room[0] | room[1]);
     overtaken = room[0] | room[1]
+}
+
+/* ---- another thread of the process, which waits to read */
+
+inline stay_in_room()
+{
+#ifdef THREADS
+    if
+    :: stays ->
+        d_step {
+            phase = notice_phase;
+            at_begin = acknowledged
+        }
+        atomic { enter_room() }
+    :: else
+    fi
+#else
+    skip
+#endif
+}
+
+inline share_from_the_room_of_others()
+{
+    if
+    :: !notice_waiting ->
+        atomic {
+            if
+            :: main == NOBODY -> enter_main_shared()
+            :: else
+            fi
+        }
+    :: else
+    fi;
+    if
+    :: has_room -> share_from_room()
+    :: else
+    fi;
+    phase = 0
 }
 
 /* Without another step where it is free and nobody waits in a room; else behind the other gate. */
@@ -467,6 +507,13 @@ inline acknowledge(what)
     }
 }
 
+inline see()
+{
+    look_at_content();
+    acknowledge(number);
+    d_step { holds(one_state, shows(0) == number && shows(1) == number) }
+}
+
 inline read()
 {
 #ifdef LATE_LOCK
@@ -477,9 +524,16 @@ inline read()
     share_main();
     entered();
 #endif
-    look_at_content();
-    acknowledge(number);
-    d_step { holds(one_state, shows(0) == number && shows(1) == number) }
+    see();
+    stay_in_room();
+    unshare_main
+}
+
+inline read_from_the_room()
+{
+    share_from_the_room_of_others();
+    entered();
+    see();
     unshare_main
 }
 
@@ -537,6 +591,7 @@ inline write_undo()
     give_main();
 #endif
     commit();
+    stay_in_room();
     if
     :: main == me -> give_main()
     :: else
@@ -573,7 +628,7 @@ inline write()
 {
     take_writer();
     if
-    :: is_redo -> write_redo()
+    :: is_redo -> write_redo(); stay_in_room()
     :: else -> write_undo()
     fi;
     give_writer()
@@ -584,6 +639,7 @@ proctype process(byte me)
     bool is_redo = me < redo_processes;
     mtype own = (is_redo -> redo : undo);
     bool writes;
+    bool stays; /* in a room, for another thread */
     bool is_late; /* comes to read when the notice says that a writer waits */
     bit phase;    /* of the notice; of the gate that it closes */
     byte round, at_begin, number;
@@ -600,12 +656,32 @@ proctype process(byte me)
             if
             :: writes = false
             :: writes = true
+            fi;
+#ifdef THREADS
+            if
+            :: stays = false
+            :: stays = true
             fi
+#endif
         }
             if
             :: writes -> write()
             :: else -> read()
             fi
+#ifdef THREADS
+            ;
+            if
+            :: stays ->
+                stays = false;
+                writes = false;
+#ifdef OWN_WRITER_FIRST
+                take_writer();
+                give_writer();
+#endif
+                read_from_the_room()
+            :: else
+            fi
+#endif
         :: else -> break
         od
     } unless {
@@ -614,6 +690,7 @@ proctype process(byte me)
     atomic { /* that ends may be equal */
         round = 0;
         writes = false;
+        stays = false;
         is_late = false;
         phase = 0;
         at_begin = 0;

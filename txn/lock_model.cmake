@@ -40,8 +40,14 @@ endfunction()
 
 # breaks(INVARIANT DEFINES...)
 function(breaks invariant)
+  if(invariant STREQUAL "everybody gets to its end")
+    set(pattern "invalid (end) state")
+    set(invariant end)
+  else()
+    set(pattern "assertion violated ([a-z_]+) ")
+  endif()
   check(text -O0 PROCESSES=2 ROUNDS=2 DEATHS=1 ${ARGN})
-  if(NOT text MATCHES "assertion violated ([a-z_]+) ")
+  if(NOT text MATCHES "${pattern}")
     message(SEND_ERROR "broken by ${ARGN} the model holds:\n${text}")
   elseif(NOT CMAKE_MATCH_1 STREQUAL invariant)
     message(SEND_ERROR "broken by ${ARGN}, ${CMAKE_MATCH_1} is found, must be ${invariant}")
@@ -53,6 +59,12 @@ endfunction()
 holds(PROCESSES=3 ROUNDS=1 DEATHS=1)
 holds(PROCESSES=2 ROUNDS=2 DEATHS=1)
 holds(PROCESSES=3 ROUNDS=2 DEATHS=0 ONLY_UNDO) # as many writers as a reader must not wait for
+
+# With threads that wait to read while another one of their process reads or writes.
+holds(PROCESSES=3 ROUNDS=1 DEATHS=0 ONLY_UNDO THREADS)
+holds(PROCESSES=2 ROUNDS=2 DEATHS=0 THREADS)
+holds(PROCESSES=2 ROUNDS=1 DEATHS=1 THREADS)
+breaks("everybody gets to its end" ROUNDS=2 DEATHS=0 THREADS OWN_WRITER_FIRST)
 
 breaks(committed_only LATE_LOCK)
 breaks(alone_with_the_odb EARLY_UNLOCK)

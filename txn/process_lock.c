@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * See process_lock.h. States of a process, each arrow a function; lock_test.c tries every arrow
- * against every state of another process, lock.pml all their interleavings.
+ * See process_lock.h. States of a process, each arrow a function; process_lock_test.c tries every
+ * arrow against every state of another process, lock.pml all their interleavings.
  *
  *              share                          write
  *     SHARED ◀─────── NOTHING ─────────────────────────────▶ WRITER
@@ -37,6 +37,10 @@
  * writer that waits sees those go first who were in `main` or in the room, and of each thread one
  * reader that had looked before the notice was up. To be wrong about the notice costs a turn, so
  * nobody minds what the dead have left there.
+ *
+ * Of a process only one thread waits here. So that the others lose nothing by that, it stays in the
+ * room for them as it gives its locks back, and they go on from there (stay_in_room,
+ * share_together).
  */
 #include "txn/process_lock.h"
 
@@ -239,16 +243,11 @@ static int pass_gate(const struct tmf_process_lock *lock, unsigned phase, uint64
 }
 
 /* Nobody waits for that. */
-static int enter_room(const struct tmf_process_lock *lock, unsigned phase)
+static int enter_room(const struct tmf_process_lock *lock, unsigned phase, int *room)
 {
-    return take_byte(lock, TMF_BYTE_ROOM + phase, LOCK_SH, TMF_WAIT_FOREVER);
-}
-
-static int share_from_room(const struct tmf_process_lock *lock, unsigned phase, uint64_t deadline)
-{
-    int error = pass_gate(lock, phase, deadline);
-    if (!TMF_MUTANT("room-not-left"))
-        (void)take_byte(lock, TMF_BYTE_ROOM + phase, LOCK_UN, TMF_WAIT_FOREVER);
+    int error = take_byte(lock, TMF_BYTE_ROOM + phase, LOCK_SH, TMF_WAIT_FOREVER);
+    if (!error)
+        *room = (int)phase;
     return error;
 }
 
@@ -276,7 +275,30 @@ static void leave_main(const struct tmf_process_lock *lock)
         (void)tmf_flock(lock->log_fd, LOCK_UN, TMF_WAIT_FOREVER);
 }
 
-int tmf_process_share(const struct tmf_process_lock *lock, uint64_t deadline)
+void tmf_process_leave_room(const struct tmf_process_lock *lock, int *room)
+{
+    if (*room != TMF_NO_ROOM && !TMF_MUTANT("room-not-left"))
+        (void)take_byte(lock, TMF_BYTE_ROOM + (unsigned)*room, LOCK_UN, TMF_WAIT_FOREVER);
+    *room = TMF_NO_ROOM;
+}
+
+void tmf_process_stay_in_room(const struct tmf_process_lock *lock, int *room)
+{
+    uint64_t notice = 0;
+    if (!has_nothing_to_take(lock) && *room == TMF_NO_ROOM && read_notice(lock, &notice) == 0 &&
+        !TMF_MUTANT("waiting-threads-forgotten"))
+        (void)enter_room(lock, notice & TMF_NOTICE_PHASE, room);
+}
+
+/* By the gate of the room that it is in, or of newcomers. */
+static int share_at_once(const struct tmf_process_lock *lock, uint64_t notice, int room)
+{
+    unsigned gate = room == TMF_NO_ROOM ? notice & TMF_NOTICE_PHASE : (unsigned)room;
+    return notice & TMF_NOTICE_WAITING ? pass_gate(lock, gate, TMF_WAIT_TRY)
+                                       : tmf_flock(lock->log_fd, LOCK_SH, TMF_WAIT_TRY);
+}
+
+int tmf_process_share_together(const struct tmf_process_lock *lock, uint64_t deadline, int *room)
 {
     uint64_t notice = 0;
     if (has_nothing_to_take(lock))
@@ -284,13 +306,23 @@ int tmf_process_share(const struct tmf_process_lock *lock, uint64_t deadline)
     int error = read_notice(lock, &notice);
     if (error)
         return error;
-    unsigned phase = notice & TMF_NOTICE_PHASE;
-    error = notice & TMF_NOTICE_WAITING ? pass_gate(lock, phase, TMF_WAIT_TRY)
-                                        : tmf_flock(lock->log_fd, LOCK_SH, TMF_WAIT_TRY);
-    if (error != EBUSY || deadline == TMF_WAIT_TRY)
-        return error;
-    error = enter_room(lock, phase);
-    return error ? error : share_from_room(lock, phase, deadline);
+    error = share_at_once(lock, notice, *room);
+    if (error == EBUSY && deadline != TMF_WAIT_TRY) {
+        error = *room == TMF_NO_ROOM ? enter_room(lock, notice & TMF_NOTICE_PHASE, room) : 0;
+        if (!error)
+            error = pass_gate(lock, (unsigned)*room, deadline);
+    }
+    if (!error)
+        tmf_process_leave_room(lock, room);
+    return error;
+}
+
+int tmf_process_share(const struct tmf_process_lock *lock, uint64_t deadline)
+{
+    int room = TMF_NO_ROOM;
+    int error = tmf_process_share_together(lock, deadline, &room);
+    tmf_process_leave_room(lock, &room);
+    return error;
 }
 
 void tmf_process_unshare(const struct tmf_process_lock *lock)
@@ -310,12 +342,14 @@ int tmf_process_let_pass(const struct tmf_process_lock *lock, uint64_t deadline)
         nap(ON_ITS_WAY_NS);
         return 0;
     }
-    unsigned phase = notice & TMF_NOTICE_PHASE;
-    error = enter_room(lock, phase);
+    int room;
+    error = enter_room(lock, notice & TMF_NOTICE_PHASE, &room);
     if (error)
         return error;
     leave_main(lock);
-    return share_from_room(lock, phase, deadline);
+    error = pass_gate(lock, (unsigned)room, deadline);
+    tmf_process_leave_room(lock, &room);
+    return error;
 }
 
 int tmf_process_write(const struct tmf_process_lock *lock, uint64_t deadline)

@@ -26,7 +26,8 @@
 #define TMF_WAIT_TRY     UINT64_C(0) /* deadlines in ns of CLOCK_MONOTONIC, and two special ones */
 #define TMF_WAIT_FOREVER UINT64_MAX
 
-#define TMF_ROOMS 2 /* and as many gates */
+#define TMF_ROOMS   2 /* and as many gates */
+#define TMF_NO_ROOM (-1)
 
 /* Which byte of the log. */
 enum tmf_lock_byte {
@@ -53,6 +54,16 @@ uint64_t tmf_now_ns(void);
 
 int tmf_process_share(const struct tmf_process_lock *lock, uint64_t deadline);
 void tmf_process_unshare(const struct tmf_process_lock *lock);
+/*
+ * The same for a process of which more threads wait to read. `room` is the one that it is in, or
+ * TMF_NO_ROOM. It is left when main is shared; after an error it is what the others may go on from,
+ * or has to be left.
+ */
+int tmf_process_share_together(const struct tmf_process_lock *lock, uint64_t deadline, int *room);
+void tmf_process_leave_room(const struct tmf_process_lock *lock, int *room);
+/* With main, or the writer lock, which is given back then: threads of this process wait to read,
+ * and go before writers that come later. Does not wait. */
+void tmf_process_stay_in_room(const struct tmf_process_lock *lock, int *room);
 /* With main shared, before and after: lets a writer that waits go first, or one that is about to
  * get nearer. */
 int tmf_process_let_pass(const struct tmf_process_lock *lock, uint64_t deadline);

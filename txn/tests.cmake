@@ -50,6 +50,7 @@ tmf_strategy_test(STRATEGIES redo-segv redo-scan redo-wp redo-declared PROGRAMS 
 
 # The lock by itself, whatever the strategy.
 tmf_unit_test(lock_test lock_test.c LINKS tmf_txn_test)
+tmf_unit_test(process_lock_test process_lock_test.c LINKS tmf_txn_test)
 
 # All strategies together.
 tmf_unit_test(mixed_test mixed_test.c LINKS tmf_txn_test TIMEOUT 600 LABEL serial)
