@@ -118,8 +118,9 @@ uint64_t schedule_now_ns(void);
  */
 void schedule_tell(char *to, size_t size);
 
-/* Makes a table the library's by which file locks are waited for by the schedule's rules, and every
- * call has its points (io_points.h); no storage is open. */
+/* Makes a table the library's by which file locks are waited for by the schedule's rules, nothing
+ * is told that is not the same every time, and every call has its points (io_points.h); no storage
+ * is open. */
 void schedule_locks_install(void);
 
 #endif

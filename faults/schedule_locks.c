@@ -3,10 +3,11 @@
  * File locks under a schedule of processes: who would wait for one lets the others go on, and asks
  * again when any of them has changed a lock. Nobody waits in the kernel, where no schedule sees it.
  * There are points after a call too, where another may let go of the lock: so it is asked for once
- * more with nothing between that and the wait.
+ * more with nothing between that and the wait. And what is not the same every time is not told.
  */
 #include <errno.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 
 #include "faults/io_points.h"
 #include "faults/schedule.h"
@@ -67,6 +68,15 @@ static int scheduled_close(int fd)
     return result;
 }
 
+/* How often a process has had a page fault is not the same every time, so it is not told. */
+static int scheduled_getrusage(int who, struct rusage *out)
+{
+    if (!schedule_takes_part())
+        return faults_io_points.getrusage(who, out);
+    errno = ENOSYS;
+    return -1;
+}
+
 void schedule_locks_install(void)
 {
     static struct tmf_io table;
@@ -74,5 +84,6 @@ void schedule_locks_install(void)
     table.flock = scheduled_flock;
     table.close = scheduled_close;
     table.fcntl_lock = scheduled_fcntl_lock;
+    table.getrusage = scheduled_getrusage;
     tmf_io = &table;
 }

@@ -374,6 +374,7 @@ static int body_of(int (*runs)(void))
 {
     job.seen = calloc(SEEN_MAX, sizeof(*job.seen));
     job.board = child_shared(sizeof(*job.board));
+    schedule_locks_install();
     int error = job.seen && job.board ? create() : ENOMEM;
     if (!error && job.what->processes)
         error = schedule_share();

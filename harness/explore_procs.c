@@ -144,7 +144,6 @@ static void live(void *context, unsigned number)
     tmf_storage *storage;
     if (orphanage.is_open)
         (void)close(orphanage.is_over[WRITE_END]);
-    schedule_locks_install();
     struct workload_place place = explore_place(company->run.what, number);
     int error = workload_open(&place, company->run.path, &storage);
     if (error) {
