@@ -383,7 +383,9 @@ static const struct faults_mutant mutants[] = {
      "procs", THREADED "undo-fsync", NULL},
     {"admitted-admit",
      "readers admit each other, and a writer of their process waits for all of them", "procs",
-     THREADED "redo-segv", NULL},
+     "--strategy redo-segv --workload border --schedules 500 --processes 3 --readers 0.1 "
+     "--threads 6 --visits 8 --depth 6",
+     NULL},
     {"admitted-drain", "who is admitted waits for readers to leave as one that comes later does",
      "procs", THREADED "undo-fsync", NULL},
     {"handed-though-wanted", "readers hand on what a writer of another process waits for", "procs",

@@ -106,8 +106,9 @@ void schedule_bury(pid_t process);
 /* A step of this thread, if it takes part: SCHEDULE_LOCK and so on. */
 void schedule_step(unsigned what);
 
-/* For schedule_calls.c. Waits until schedule_wake() for the same thing, or until a time: true. A
- * thing is one of its process's, but for the file locks, which are one thing for all. */
+/* For the calls that are led here, and who lets others look again. Waits until schedule_wake() for
+ * the same thing, or until a time: true. A thing is one of its process's, but for the file locks,
+ * which are one thing for all. */
 bool schedule_wait(const void *thing, uint64_t until_ns);
 void schedule_wake(const void *thing);
 extern const char schedule_file_locks;

@@ -95,7 +95,7 @@ static void at_stage(struct contend *self, enum stage stage, const struct visit 
     const struct explore_run *run = self->context;
     (void)visit;
     if (stage == STAGE_INSIDE && run->inside)
-        run->inside();
+        run->inside(run);
     if (stage == STAGE_INSIDE)
         outlast(self);
     schedule_step(SCHEDULE_OTHER + stage);

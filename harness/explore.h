@@ -82,7 +82,7 @@ struct explore_run {
     struct board *board;
     const char *path; /* of the storage */
     /* By a contender that has got in; or NULL. */
-    void (*inside)(void);
+    void (*inside)(const struct explore_run *run);
 };
 
 /* Where process `number` is, with its strategy. */

@@ -10,6 +10,7 @@
  */
 #include <errno.h>
 #include <pthread.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "harness/explore.h"
@@ -76,7 +77,7 @@ static void live_as_orphan(void)
     _exit(0);
 }
 
-static void bear_orphan(void)
+static void bear_orphan(struct board *board)
 {
     char byte;
     if (!orphanage.is_open || orphanage.is_parent)
@@ -85,15 +86,15 @@ static void bear_orphan(void)
     pid_t child = schedule_fork();
     if (child == 0)
         live_as_orphan();
-    if (child > 0)
-        (void)!read(orphanage.born[READ_END], &byte, 1);
+    if (child < 0 || read(orphanage.born[READ_END], &byte, 1) != 1)
+        board_violate(board, "no child is born: %s", strerror(errno));
 }
 
 /* Who waits for a lock looks again, and so is told whom it has let go first. */
-static void inside(void)
+static void inside(const struct explore_run *run)
 {
     schedule_wake(&schedule_file_locks);
-    bear_orphan();
+    bear_orphan(run->board);
 }
 
 /* ---- one process */
